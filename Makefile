@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Builds, tests and installs the dm-replication module. make help lists what
+# there is to make. (kbuild itself reads Kbuild and not this file.)
+
+# The kernel to build for: the running one if its headers are here, else the
+# newest that has them. Not :=, for the headers may be installed only by deps.
+KVER ?= $(shell set -- /lib/modules/$$(uname -r)/build; [ -e $$1 ] || \
+	set -- $$(ls -d /lib/modules/*/build 2> /dev/null | sort -V | tail -n 1); \
+	basename $$(dirname $$1))
+KDIR ?= /lib/modules/$(KVER)/build
+
+KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR)
+MODULE = dm-replication/dm-replication.ko
+
+CFLAGS ?= -O2 -g
+TOOLS = $(patsubst %.c,%,$(wildcard tests/tools/*.c))
+
+.PHONY: all
+all: module tools
+
+.PHONY: module
+module: deps
+	$(KBUILD) modules
+
+.PHONY: tools
+tools: $(TOOLS)
+
+$(TOOLS): %: %.c | deps
+	$(CC) $(CFLAGS) -Wall -Wextra -pthread -o $@ $<
+
+.PHONY: deps
+deps:
+	@tests/deps
+
+# make check TESTS="tests/cases/foo.t ..." JOBS=1 SEED=42
+.PHONY: check
+check: all
+	@tests/check $(TESTS)
+
+.PHONY: demo
+demo: all
+	@tests/vm/run tests/demo.sh
+
+# Sparse exits well whatever it finds, so its output has to be looked at.
+.PHONY: sparse
+sparse: deps
+	@mkdir -p build
+	touch -c dm-replication/*.c
+	$(KBUILD) C=2 modules 2>&1 | tee build/sparse.log
+	@! grep -E 'warning:|error:' build/sparse.log
+
+.PHONY: shell
+shell: all
+	@tests/vm/run --interactive
+
+.PHONY: install modules_install
+install: modules_install
+	depmod $(KVER)
+
+modules_install: module
+	$(KBUILD) modules_install
+
+.PHONY: clean
+clean:
+	-[ ! -e $(KDIR) ] || $(KBUILD) clean
+	rm -rf build $(TOOLS)
+
+.PHONY: help
+help:
+	@echo 'make                  the module and the test tools'
+	@echo 'make module           the module alone'
+	@echo 'make check            all tests, in virtual machines'
+	@echo '     TESTS="FILE..."  only these    JOBS=N  that many at once (2)'
+	@echo '     SEED=N           what the tests leave to chance, again'
+	@echo 'make demo             the module at work, in a virtual machine'
+	@echo 'make shell            a virtual machine to try it in'
+	@echo 'make sparse           static analysis; fails on any warning'
+	@echo 'make install          installs the module'
+	@echo 'make clean'
+	@echo
+	@echo 'KVER=VERSION builds and tests for another installed kernel,'
+	@echo 'KDIR=DIRECTORY builds for a kernel tree.'
+	@echo 'What is missing is installed from Debian first, with sudo if need be.'

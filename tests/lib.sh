@@ -1,0 +1,320 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What test cases share. A case is a bash script, tests/cases/NAME.t, that runs
+# as root in the VM (see tests/vm/run), begins with
+#
+#	. tests/lib.sh
+#
+# and says in TAP what it found. At its exit every device that it made is removed.
+
+PATH=$PWD/tests/tools:$PATH
+# There is no udev in the VM: dmsetup makes and removes nodes itself.
+export DM_DISABLE_UDEV=1
+
+# Whatever a case leaves to chance it takes from $RANDOM, so that a failure can
+# be repeated: make check TESTS=... SEED=...
+: "${SEED:=$RANDOM}"
+RANDOM=$SEED
+
+scratch=$(mktemp -d)
+count=0
+failures=0
+
+#
+# TAP
+#
+
+diag() {
+	printf '%s\n' "$*" | sed 's/^/# /'
+}
+
+# plan N: for a case that knows beforehand how many tests it has.
+plan() {
+	echo "1..$1"
+}
+
+# For one that does not. Without it, or plan, the case counts as broken off.
+done_testing() {
+	echo "1..$count"
+}
+
+skip_all() {
+	echo "1..0 # SKIP $*"
+	exit 0
+}
+
+pass() {
+	echo "ok $((++count)) - $*"
+}
+
+fail() {
+	echo "not ok $((++count)) - $*"
+	diag "${BASH_SOURCE[-1]} line ${BASH_LINENO[-2]}, SEED=$SEED"
+	((++failures))
+	return 1
+}
+
+# Runs a command, with what it prints left in $output. No subshell: the command
+# may be a function that sets variables.
+capture() {
+	"$@" > "$scratch/output" 2>&1
+	local status=$?
+	output=$(< "$scratch/output")
+	return $status
+}
+
+# ok DESCRIPTION COMMAND...: the command succeeds.
+ok() {
+	local description=$1 status
+	shift
+	capture "$@"
+	status=$?
+	if [ $status -eq 0 ]; then
+		pass "$description"
+	else
+		fail "$description"
+		diag "status $status from: $*"
+		diag "$output"
+		return 1
+	fi
+}
+
+# fails DESCRIPTION COMMAND...: the command fails (and $output may say why).
+fails() {
+	local description=$1
+	shift
+	if ! capture "$@"; then
+		pass "$description"
+	else
+		fail "$description"
+		diag "unexpected success of: $*"
+		diag "$output"
+		return 1
+	fi
+}
+
+# is GOT EXPECTED DESCRIPTION
+is() {
+	if [ "$1" = "$2" ]; then
+		pass "$3"
+	else
+		fail "$3"
+		diag "     got: $1"
+		diag "expected: $2"
+		return 1
+	fi
+}
+
+# like TEXT REGEX DESCRIPTION
+like() {
+	if [[ $1 =~ $2 ]]; then
+		pass "$3"
+	else
+		fail "$3"
+		diag "         got: $1"
+		diag "not matching: $2"
+		return 1
+	fi
+}
+
+# wait_for SECONDS COMMAND...: polls until the command succeeds; fails if it
+# does not within that time.
+wait_for() {
+	local end=$((SECONDS + $1 + 1))
+	shift
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.05
+	done
+}
+
+#
+# The kernel's log
+#
+
+exec {kmsg}< /dev/kmsg
+
+# Prints the lines that the kernel has logged since the last call.
+dmesg_since() {
+	dd bs=8192 iflag=nonblock <&"$kmsg" 2> /dev/null | sed -n 's/^[0-9]*,[^;]*;//p'
+}
+dmesg_since > /dev/null
+
+#
+# Underlying devices
+#
+
+# ramdisks N MIB: N empty RAM disks, /dev/ram0 and so on. A page of theirs is
+# allocated when it is first written: before measuring, fill them.
+ramdisks() {
+	! [ -e /sys/module/brd ] || rmmod brd || return
+	modprobe brd rd_nr="$1" rd_size=$(($2 * 1024)) max_part=0
+}
+
+sectors() {
+	blockdev --getsz "$1"
+}
+
+# dm_table NAME TABLE: makes the device, or gives it another table.
+dm_table() {
+	if dmsetup info "$1" > /dev/null 2>&1; then
+		dmsetup load "$1" --table "$2" &&
+			dmsetup suspend --nolockfs "$1" &&
+			dmsetup resume "$1"
+	else
+		dmsetup create "$1" --table "$2"
+	fi
+}
+
+# dm_linear NAME DEVICE [FIRST_SECTOR [SECTORS]]
+dm_linear() {
+	local first=${3:-0} length=${4:-}
+	: "${length:=$(($(sectors "$2") - first))}"
+	dm_table "$1" "0 $length linear $2 $first"
+}
+
+# dm_error NAME [SECTORS]: all I/O fails. An existing device keeps its size.
+dm_error() {
+	dm_table "$1" "0 ${2:-$(sectors "/dev/mapper/$1")} error"
+}
+
+# dm_error_writes NAME DEVICE: reads pass, writes fail.
+dm_error_writes() {
+	dm_table "$1" "0 $(sectors "$2") flakey $2 0 0 3600 1 error_writes"
+}
+
+# dm_delay NAME DEVICE READ_MS [WRITE_MS]
+dm_delay() {
+	dm_table "$1" "0 $(sectors "$2") delay $2 0 $3 $2 0 ${4:-$3}"
+}
+
+dm_names() {
+	# "No devices found" is one line without a tab.
+	dmsetup ls 2> /dev/null | sed -n 's/\t.*//p'
+}
+
+dm_column() {
+	dmsetup info -c --noheadings -o "$2" "$1" 2> /dev/null
+}
+
+# Removes every device-mapper device, those that others have open after those
+# others: an ingress before its top, the top before its stores. Fails if any
+# stays.
+dm_remove_all() {
+	local end=$((SECONDS + 30)) name names
+	while names=$(dm_names) && [ -n "$names" ]; do
+		for name in $names; do
+			# I/O that a suspended device holds keeps it open.
+			[ "$(dm_column "$name" suspended)" != Suspended ] ||
+				dmsetup resume "$name"
+			[ "$(dm_column "$name" open)" != 0 ] ||
+				dmsetup remove "$name"
+		done
+		[ $SECONDS -lt $end ] || return 1
+		[ "$names" != "$(dm_names)" ] || sleep 0.2
+	done
+}
+
+#
+# Data, always with direct I/O. Numbers may end in k, M or G.
+#
+
+# fill DEVICE BYTE [OFFSET [LENGTH]]: writes that byte all over the range, which
+# is the whole device by default.
+fill() {
+	pattern write "$1" "$2" "${3:-0}" "${4:-}"
+}
+
+# verify DEVICE BYTE [OFFSET [LENGTH]]: fails, and says where, if the range
+# holds anything else.
+verify() {
+	pattern verify "$1" "$2" "${3:-0}" "${4:-}"
+}
+
+#
+# The target
+#
+
+# The table line of a secondary of the size of its disk:
+# secondary_table METADATA|- ACTIVE HIDDEN SECONDARY CHUNK [OPTION...]
+secondary_table() {
+	local options=''
+	[ $# -le 5 ] || options=" $(($# - 5)) ${*:6}"
+	echo "0 $(sectors "$4") replication secondary $1 $2 $3 $4 $5$options"
+}
+
+# secondary_create NAME ACTIVE HIDDEN SECONDARY CHUNK [OPTION...]
+# The metadata device is $META, or there is none.
+secondary_create() {
+	dm_table "$1" "$(secondary_table "${META:--}" "${@:2}")"
+}
+
+# ingress_create NAME TOP, the top being a name or a path
+ingress_create() {
+	local top=$2
+	[[ $top == */* ]] || top=/dev/mapper/$top
+	dm_table "$1" "0 $(sectors "$top") replication ingress $top"
+}
+
+# primary_table METADATA|- LOCAL|- REPLICA REGION [OPTION...]
+primary_table() {
+	local options=''
+	[ $# -le 4 ] || options=" $(($# - 4)) ${*:5}"
+	echo "0 $(sectors "$3") replication primary $1 $2 $3 $4$options"
+}
+
+# primary_create NAME LOCAL|- REPLICA REGION [OPTION...], with $META as above
+primary_create() {
+	dm_table "$1" "$(primary_table "${META:--}" "${@:2}")"
+}
+
+# status_field NAME N: the Nth word of the status; the first is the mode.
+status_field() {
+	dmsetup status "$1" | cut -d ' ' -f $((3 + $2))
+}
+
+stage() {
+	status_field "$1" 2
+}
+
+stage_is() {
+	[ "$(stage "$1")" = "$2" ]
+}
+
+# message NAME WORD...: sends it. The answer, if any, is left in $reply, and why
+# it failed, such as "Invalid argument", in $error.
+message() {
+	local name=$1 status
+	shift
+	reply=$(dmsetup message "$name" 0 "$@" 2> "$scratch/error")
+	status=$?
+	# shellcheck disable=SC2034 # for the caller
+	error=$(sed -n 's/.*failed: //p' "$scratch/error")
+	[ -z "$reply" ] || echo "$reply"
+	[ $status -eq 0 ] || cat "$scratch/error" >&2
+	return $status
+}
+
+#
+# The end
+#
+
+cleanup() {
+	local status=$? device mount
+	trap - EXIT
+	# shellcheck disable=SC2046 # one word each
+	kill $(jobs -p) 2> /dev/null
+	# Later mounts may lie on earlier ones, so begin with the last.
+	tac /proc/mounts | while read -r device mount _; do
+		case $device in
+		/dev/mapper/*|/dev/dm-*|/dev/ram*|/dev/nbd*|/dev/loop*) umount "$mount" ;;
+		esac
+	done
+	dm_remove_all
+	! [ -e /sys/module/brd ] || rmmod brd
+	rm -rf "$scratch"
+	[ "$status" -ne 0 ] || [ "$failures" -eq 0 ] || status=1
+	exit "$status"
+}
+trap cleanup EXIT
