@@ -26,7 +26,7 @@ module: deps
 .PHONY: tools
 tools: $(TOOLS)
 
-$(TOOLS): %: %.c | deps
+$(TOOLS): %: %.c $(wildcard tests/tools/*.h) | deps
 	$(CC) $(CFLAGS) -Wall -Wextra -pthread -o $@ $<
 
 .PHONY: deps
