@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Claims, and the ios that wait.
+ *
+ * I/O that only remaps to a place where nothing can happen to it needs no claim.
+ * What does is recorded in its region, so that others see it:
+ *
+ *		waits for	because
+ *   READ	-		the secondary has the old content until the
+ *				ingress write, which waits for the READ
+ *   COPY	COPY		a chunk is saved once
+ *   ingress	READ FILL	they still read the old content
+ *    write
+ *   FILL	FILL WRITE	it would overwrite newer data, or be done twice
+ *		MERGE
+ *   WRITE	FILL MERGE	the fill would overwrite it; the merge would miss it
+ *   MERGE	FILL WRITE	the same; it claims first, so that writers queue up
+ *				behind it instead of starving it
+ *
+ * An io that waits owns no claim (but for MERGE), so nobody waits for it, and
+ * every claim is given back by the completion of I/O to other devices: no cycle.
+ * What waited starts afresh when its blocker is done, from a worker; nothing
+ * polls.
+ */
+#include "replication.h"
+
+/**
+ * repl_io_init - prepare an io
+ * @io: the io
+ * @rs: its set
+ * @ti: its face's target; NULL for the merge
+ * @resume: what goes on with it after a wait, in process context
+ *
+ * Context: any.
+ */
+void repl_io_init(struct repl_io *io, struct repl_set *rs, struct dm_target *ti,
+		  void (*resume)(struct repl_io *io))
+{
+	io->claim = REPL_CLAIM_NONE;
+	io->dev = REPL_NOWHERE;
+	io->entered = false;
+	io->mapping = false;
+	io->rs = rs;
+	io->ti = ti;
+	io->resume = resume;
+}
+
+/**
+ * repl_io_claim - record that an io has business with chunks
+ * @io: the io; it has no claim
+ * @claim: what for
+ * @r: their region
+ * @first: the first chunk, in the region
+ * @end: behind the last one
+ *
+ * Context: any; r->lock held.
+ */
+void repl_io_claim(struct repl_io *io, enum repl_claim claim,
+		   struct repl_region *r, unsigned int first, unsigned int end)
+{
+	lockdep_assert_held(&r->lock);
+	INIT_LIST_HEAD(&io->waiters);
+	io->claim = claim;
+	io->region = r;
+	io->first = first;
+	io->end = end;
+	hlist_add_head(&io->node, &r->claims);
+}
+
+/**
+ * repl_io_release_locked - give a claim back, and let those go who wait for it
+ * @io: the io
+ *
+ * Context: any; io->region->lock held.
+ */
+void repl_io_release_locked(struct repl_io *io)
+{
+	struct repl_set *rs = io->rs;
+
+	lockdep_assert_held(&io->region->lock);
+	hlist_del(&io->node);
+	io->claim = REPL_CLAIM_NONE;
+	/*
+	 * Nobody new can find it now. If repl_io_kick() is just taking a waiter
+	 * away, either we see the list whole and take its lock, or it is done.
+	 */
+	if (likely(list_empty_careful(&io->waiters)))
+		return;
+	spin_lock(&rs->wait_lock);
+	list_splice_tail_init(&io->waiters, &rs->runnable);
+	spin_unlock(&rs->wait_lock);
+	queue_work(rs->wq, &rs->run_work);
+}
+
+/**
+ * repl_io_release - repl_io_release_locked() for who does not hold the lock
+ * @io: the io
+ *
+ * Context: any.
+ */
+void repl_io_release(struct repl_io *io)
+{
+	struct repl_region *r = io->region;
+	unsigned long flags;
+
+	spin_lock_irqsave(&r->lock, flags);
+	repl_io_release_locked(io);
+	spin_unlock_irqrestore(&r->lock, flags);
+}
+
+/**
+ * repl_claim_find - look for a claim that overlaps
+ * @r: the region
+ * @mask: kinds of claim, enum repl_claim
+ * @first: the first chunk, in the region
+ * @end: behind the last one
+ * @except: not this one; may be NULL
+ *
+ * Context: any; r->lock held.
+ * Return: one of them, or NULL.
+ */
+struct repl_io *repl_claim_find(struct repl_region *r, unsigned int mask,
+				unsigned int first, unsigned int end,
+				const struct repl_io *except)
+{
+	struct repl_io *io;
+
+	lockdep_assert_held(&r->lock);
+	hlist_for_each_entry(io, &r->claims, node)
+		if (io->claim & mask && io->first < end && first < io->end &&
+		    io != except)
+			return io;
+	return NULL;
+}
+
+/**
+ * repl_io_wait_locked - put an io on a list of those that wait
+ * @io: who waits; not to be touched any more once the lock is dropped
+ * @where: the list
+ *
+ * Context: any; rs->wait_lock held.
+ */
+void repl_io_wait_locked(struct repl_io *io, struct list_head *where)
+{
+	lockdep_assert_held(&io->rs->wait_lock);
+	io->mapping = false;
+	list_add_tail(&io->wait, where);
+	list_add_tail(&io->held, &io->rs->held);
+}
+
+/**
+ * repl_io_wait_for - wait until a claim is given back, then resume
+ * @io: who waits; not to be touched any more
+ * @blocker: who has the claim
+ *
+ * Context: any; does not sleep; the lock of the blocker's region held, under
+ * which the claim was found.
+ */
+void repl_io_wait_for(struct repl_io *io, struct repl_io *blocker)
+{
+	lockdep_assert_held(&blocker->region->lock);
+	spin_lock(&io->rs->wait_lock);
+	repl_io_wait_locked(io, &blocker->waiters);
+	spin_unlock(&io->rs->wait_lock);
+}
+
+/**
+ * repl_io_cut - make a bio end before a sector
+ * @io: the bio's io
+ * @bio: the bio; dm sends the rest in another one
+ * @sector: within or behind the bio
+ *
+ * Context: ->map, before the first wait; later a bio cannot be cut any more.
+ */
+void repl_io_cut(struct repl_io *io, struct bio *bio, sector_t sector)
+{
+	if (sector < bio_end_sector(bio) && !WARN_ON_ONCE(!io->mapping))
+		dm_accept_partial_bio(bio, sector - bio->bi_iter.bi_sector);
+}
+
+/* Wait for the gate. False: it has opened meanwhile. */
+static bool hold(struct repl_io *io)
+{
+	struct repl_set *rs = io->rs;
+	unsigned long flags;
+	bool held;
+
+	spin_lock_irqsave(&rs->wait_lock, flags);
+	held = READ_ONCE(rs->gate.closed);
+	if (held)
+		repl_io_wait_locked(io, &rs->at_gate);
+	spin_unlock_irqrestore(&rs->wait_lock, flags);
+	return held;
+}
+
+/**
+ * repl_io_map - the part of ->map that both faces share
+ * @io: the bio's io, initialised
+ * @bio: the bio
+ * @route: decides; returns a DM_MAPIO code
+ * @unit: sectors; what waits at the gate is cut to it, for stage and maps may be
+ *	others afterwards, and then it is too late
+ *
+ * Context: ->map.
+ * Return: a DM_MAPIO code.
+ */
+int repl_io_map(struct repl_io *io, struct bio *bio,
+		int (*route)(struct repl_io *io, struct bio *bio), sector_t unit)
+{
+	struct repl_set *rs = io->rs;
+	int r;
+
+	io->mapping = true;
+	while (unlikely(!repl_gate_enter(&rs->gate))) {
+		repl_io_cut(io, bio, (bio->bi_iter.bi_sector | (unit - 1)) + 1);
+		if (hold(io))
+			return DM_MAPIO_SUBMITTED;
+	}
+	io->entered = true;
+
+	r = route(io, bio);
+	if (unlikely(r == DM_MAPIO_KILL))
+		repl_gate_exit(&rs->gate);	/* no end_io will come */
+	return r;
+}
+
+/**
+ * repl_io_continue - route a bio again after a wait
+ * @io: the bio's io
+ * @route: decides; returns a DM_MAPIO code
+ *
+ * Context: may sleep.
+ */
+void repl_io_continue(struct repl_io *io,
+		      int (*route)(struct repl_io *io, struct bio *bio))
+{
+	struct bio *bio = repl_io_bio(io);
+
+	if (dm_noflush_suspending(io->ti)) {
+		bio->bi_status = BLK_STS_DM_REQUEUE;
+		bio_endio(bio);
+		return;
+	}
+	if (!io->entered) {
+		while (!repl_gate_enter(&io->rs->gate))
+			if (hold(io))
+				return;
+		io->entered = true;
+	}
+	switch (route(io, bio)) {
+	case DM_MAPIO_REMAPPED:
+		dm_submit_bio_remap(bio, NULL);
+		break;
+	case DM_MAPIO_KILL:
+		bio_io_error(bio);
+		break;
+	}
+}
+
+/**
+ * repl_io_end - the part of end_io that both faces share
+ * @io: the bio's io, without a claim by now
+ * @error: the bio's status
+ *
+ * Context: end_io. The set may be gone when this returns.
+ */
+void repl_io_end(struct repl_io *io, blk_status_t error)
+{
+	if (unlikely(error))
+		repl_fail_dev(io->rs, io->dev, error);
+	if (likely(io->entered))
+		repl_gate_exit(&io->rs->gate);
+}
+
+/**
+ * repl_io_kick - let all waiting bios of a face go
+ * @rs: the set
+ * @ti: the face's target
+ *
+ * For a noflush suspend, which will have them back (repl_io_continue()).
+ *
+ * Context: may sleep.
+ */
+void repl_io_kick(struct repl_set *rs, struct dm_target *ti)
+{
+	struct repl_io *io;
+
+	spin_lock_irq(&rs->wait_lock);
+	list_for_each_entry(io, &rs->held, held)
+		if (io->ti == ti)
+			list_move_tail(&io->wait, &rs->runnable);
+	spin_unlock_irq(&rs->wait_lock);
+	queue_work(rs->wq, &rs->run_work);
+}
+
+/**
+ * repl_run_work - go on with the ios that need not wait any more
+ * @work: run_work of the set
+ *
+ * Context: may sleep; not for calling, but for queue_work() from any context.
+ */
+void repl_run_work(struct work_struct *work)
+{
+	struct repl_set *rs = container_of(work, struct repl_set, run_work);
+	struct repl_io *io;
+
+	for (;;) {
+		spin_lock_irq(&rs->wait_lock);
+		io = list_first_entry_or_null(&rs->runnable, struct repl_io, wait);
+		if (io) {
+			list_del(&io->wait);
+			list_del(&io->held);
+		}
+		spin_unlock_irq(&rs->wait_lock);
+		if (!io)
+			break;
+		io->resume(io);
+		cond_resched();
+	}
+}

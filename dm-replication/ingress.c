@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The ingress: the device that the primary's writes land on.
+ *
+ * Before the first write of an epoch to a chunk, its old content is copied to
+ * hidden. Then the write waits for those reads of the view that are still under
+ * way on the secondary, and goes there.
+ */
+#include "compat.h"
+#include "replication.h"
+
+struct ingress {
+	struct repl_face face;
+	struct block_device *top;	/* held open, so that it cannot go first */
+	struct dm_dev *secondary;
+	struct dm_dev *hidden;
+};
+
+static int ingress_route(struct repl_io *io, struct bio *bio);
+
+static void ingress_resume_io(struct repl_io *io)
+{
+	repl_io_continue(io, ingress_route);
+}
+
+/* kcopyd's thread: a run of chunks has been saved. */
+static void ingress_copied(int read_err, unsigned long write_err, void *context)
+{
+	struct repl_io *io = context;
+	struct repl_region *r = io->region;
+	struct repl_set *rs = io->rs;
+	unsigned long flags;
+
+	if (read_err || write_err) {
+		WRITE_ONCE(io->copy_failed, true);
+		repl_fail(rs, REPL_COW_IO);
+	}
+	if (!repl_copy_end(io))
+		return;
+
+	spin_lock_irqsave(&r->lock, flags);
+	if (!io->copy_failed)
+		repl_map_set(rs, r, REPL_HIDDEN, io->first, io->end);
+	repl_io_release_locked(io);
+	spin_unlock_irqrestore(&r->lock, flags);
+
+	if (io->copy_failed)
+		bio_io_error(repl_io_bio(io));
+	else
+		repl_io_continue(io, ingress_route);
+}
+
+/* The next run of chunks before @end that hidden lacks, from *@run on. */
+static bool next_missing(struct repl_region *r, unsigned int *run,
+			 unsigned int *run_end, unsigned int end)
+{
+	*run = find_next_zero_bit(r->hidden, end, *run);
+	if (*run >= end)
+		return false;
+	*run_end = find_next_bit(r->hidden, end, *run);
+	return true;
+}
+
+/*
+ * Save the chunks from @first, which hidden lacks, up to @end; then the write
+ * starts afresh. Region lock held, dropped.
+ */
+static int ingress_copy(struct repl_io *io, struct repl_region *r, unsigned int first,
+			unsigned int end, unsigned long flags)
+	__releases(&r->lock)
+{
+	unsigned int run, run_end, copies = 0, chunks = 0;
+	struct repl_io *other;
+
+	for (run = first; next_missing(r, &run, &run_end, end); run = run_end) {
+		other = repl_claim_find(r, REPL_CLAIM_COPY, run, run_end, NULL);
+		if (other) {
+			repl_io_wait_for(io, other);
+			goto out;
+		}
+		chunks += run_end - run;
+		copies++;
+		first = min(first, run);
+	}
+	io->copy_sectors = chunks * io->rs->chunk_sectors;
+	if (!repl_copy_reserve(io))
+		goto out;
+	io->mapping = false;
+	repl_io_claim(io, REPL_CLAIM_COPY, r, first, end);
+	spin_unlock_irqrestore(&r->lock, flags);
+
+	/* Nobody else sets these bits of hidden while we have the claim. */
+	repl_copy_begin(io, copies);
+	for (run = first; copies && next_missing(r, &run, &run_end, end); run = run_end) {
+		copies--;
+		repl_copy_add(io, REPL_SECONDARY, REPL_HIDDEN, run, run_end,
+			      ingress_copied);
+	}
+	return DM_MAPIO_SUBMITTED;
+out:
+	spin_unlock_irqrestore(&r->lock, flags);
+	return DM_MAPIO_SUBMITTED;
+}
+
+static int ingress_write(struct repl_io *io, struct bio *bio)
+{
+	struct repl_set *rs = io->rs;
+	unsigned int first, end, missing;
+	struct repl_io *other;
+	struct repl_region *r;
+	unsigned long flags;
+
+	r = repl_bio_chunks(rs, bio, &first, &end);
+	flags = repl_region_lock(rs, r);
+	missing = find_next_zero_bit(r->hidden, end, first);
+	if (missing < end)
+		return ingress_copy(io, r, missing, end, flags);
+
+	other = repl_claim_find(r, REPL_CLAIM_READ | REPL_CLAIM_FILL, first, end, NULL);
+	if (other)
+		repl_io_wait_for(io, other);
+	spin_unlock_irqrestore(&r->lock, flags);
+	if (other)
+		return DM_MAPIO_SUBMITTED;
+	repl_io_send(io, bio, REPL_SECONDARY);
+	return DM_MAPIO_REMAPPED;
+}
+
+static int ingress_route(struct repl_io *io, struct bio *bio)
+{
+	struct repl_set *rs = io->rs;
+
+	if (unlikely(rs->stage != REPL_RUNNING))
+		return DM_MAPIO_KILL;	/* fenced */
+	if (unlikely(bio->bi_opf & REQ_PREFLUSH) || bio_op(bio) == REQ_OP_READ) {
+		repl_io_send(io, bio, REPL_SECONDARY);
+		return DM_MAPIO_REMAPPED;
+	}
+	repl_io_cut(io, bio, repl_region_end(rs, bio->bi_iter.bi_sector));
+	return ingress_write(io, bio);
+}
+
+static int ingress_map(struct dm_target *ti, struct bio *bio)
+{
+	struct ingress *in = ti->private;
+	struct repl_set *rs = in->face.rs;
+	struct repl_io *io = repl_bio_io(bio);
+
+	repl_io_init(io, rs, ti, ingress_resume_io);
+	return repl_io_map(io, bio, ingress_route, repl_region_sectors(rs));
+}
+
+static int ingress_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
+{
+	repl_io_end(repl_bio_io(bio), *error);
+	return DM_ENDIO_DONE;
+}
+
+static void ingress_presuspend(struct dm_target *ti)
+{
+	struct ingress *in = ti->private;
+
+	if (dm_noflush_suspending(ti))
+		repl_io_kick(in->face.rs, ti);
+}
+
+static int ingress_get_device(struct dm_target *ti, dev_t dev, struct dm_dev **result)
+{
+	char name[24];
+	int r;
+
+	snprintf(name, sizeof(name), "%u:%u", MAJOR(dev), MINOR(dev));
+	r = dm_get_device(ti, name, dm_table_get_mode(ti->table), result);
+	if (r)
+		return repl_refuse(ti, r, "Cannot open the top's device %s", name);
+	return 0;
+}
+
+static int ingress_open(struct ingress *in, const char *top)
+{
+	struct dm_target *ti = in->face.ti;
+	struct repl_set *rs;
+	dev_t dev;
+	int r;
+
+	r = repl_parse_dev(top, &dev);
+	if (r)
+		return repl_refuse(ti, r, "No top_bs or it is invalid: %s is no block device",
+				   top);
+	rs = repl_set_find(dev);
+	if (!rs)
+		return repl_refuse(ti, -EINVAL,
+				   "No top_bs or it is invalid: %s is no active device of the mode secondary",
+				   top);
+	in->face.rs = rs;
+	if (ti->len != rs->len)
+		return repl_refuse(ti, -EINVAL,
+				   "Table length %llu is not the top's %llu sectors",
+				   (u64)ti->len, (u64)rs->len);
+	in->top = compat_open_shared(dev);
+	if (IS_ERR(in->top)) {
+		r = PTR_ERR(in->top);
+		in->top = NULL;
+		return repl_refuse(ti, r, "Cannot open the top %s", top);
+	}
+	r = ingress_get_device(ti, rs->dev_nr[REPL_SECONDARY], &in->secondary);
+	if (!r)
+		r = ingress_get_device(ti, rs->dev_nr[REPL_HIDDEN], &in->hidden);
+	return r;
+}
+
+static void ingress_free(struct ingress *in)
+{
+	if (in->hidden)
+		dm_put_device(in->face.ti, in->hidden);
+	if (in->secondary)
+		dm_put_device(in->face.ti, in->secondary);
+	if (in->top)
+		compat_close_shared(in->top);
+	if (in->face.rs)
+		repl_set_put(in->face.rs);
+	kfree(in);
+}
+
+/* <top dev> */
+static int ingress_ctr(struct dm_target *ti, unsigned int argc, char **argv)
+{
+	struct ingress *in;
+	int r;
+
+	if (!argc)
+		return repl_refuse(ti, -EINVAL,
+				   "Missing the option top-id: an ingress takes <top dev>");
+	if (argc > 1)
+		return repl_refuse(ti, -EINVAL,
+				   "%u arguments after ingress; it takes <top dev> alone",
+				   argc);
+	in = kzalloc(sizeof(*in), GFP_KERNEL);
+	if (!in)
+		return repl_refuse(ti, -ENOMEM, "Out of memory for the ingress");
+	in->face.mode = &repl_ingress_mode;
+	in->face.ti = ti;
+	r = ingress_open(in, argv[0]);
+	if (r) {
+		ingress_free(in);
+		return r;
+	}
+	repl_face_add(&in->face);
+
+	ti->private = in;
+	ti->num_flush_bios = 1;
+	ti->num_discard_bios = 1;
+	ti->num_write_zeroes_bios = 1;
+	ti->per_io_data_size = sizeof(struct repl_io);
+	ti->accounts_remapped_io = true;
+	return 0;
+}
+
+static void ingress_dtr(struct dm_target *ti)
+{
+	struct ingress *in = ti->private;
+
+	repl_face_del(&in->face);
+	ingress_free(in);
+}
+
+static void ingress_status(struct dm_target *ti, char *result, unsigned int maxlen)
+{
+	struct ingress *in = ti->private;
+	struct repl_set *rs = in->face.rs;
+	enum repl_stage stage = READ_ONCE(rs->stage);
+	unsigned int sz = 0;
+
+	DMEMIT("ingress %s %s %u:%u", repl_stage_name(stage),
+	       stage == REPL_RUNNING ? "open" : "fenced",
+	       MAJOR(rs->devt), MINOR(rs->devt));
+}
+
+static void ingress_table(struct dm_target *ti, char *result, unsigned int maxlen)
+{
+	struct ingress *in = ti->private;
+	unsigned int sz = 0;
+
+	DMEMIT("ingress %u:%u", MAJOR(in->face.rs->devt), MINOR(in->face.rs->devt));
+}
+
+static int ingress_message(struct dm_target *ti, unsigned int argc, char **argv,
+			   char *result, unsigned int maxlen)
+{
+	struct ingress *in = ti->private;
+	dev_t top = in->face.rs->devt;
+
+	DMERR("%s: message '%s': an ingress takes none; send it to its top %u:%u",
+	      dm_table_device_name(ti->table), argv[0], MAJOR(top), MINOR(top));
+	return -EINVAL;
+}
+
+static int ingress_iterate_devices(struct dm_target *ti, iterate_devices_callout_fn fn,
+				   void *data)
+{
+	struct ingress *in = ti->private;
+	int r;
+
+	r = fn(ti, in->secondary, 0, ti->len, data);
+	if (!r)
+		r = fn(ti, in->hidden, 0, ti->len, data);
+	return r;
+}
+
+/* A smaller write saves the whole of its chunk. */
+static void ingress_io_hints(struct dm_target *ti, struct queue_limits *limits)
+{
+	struct ingress *in = ti->private;
+	u32 chunk = in->face.rs->chunk_sectors << SECTOR_SHIFT;
+
+	limits->io_min = max(limits->io_min, chunk);
+}
+
+const struct repl_mode repl_ingress_mode = {
+	.name = "ingress",
+	.ctr = ingress_ctr,
+	.dtr = ingress_dtr,
+	.map = ingress_map,
+	.end_io = ingress_end_io,
+	.presuspend = ingress_presuspend,
+	.status = ingress_status,
+	.table = ingress_table,
+	.message = ingress_message,
+	.iterate_devices = ingress_iterate_devices,
+	.io_hints = ingress_io_hints,
+};

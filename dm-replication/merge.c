@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Failover: the online merge of the stores into the secondary.
+ *
+ * A work goes through the chunks once, upwards. A run of chunks that one store
+ * holds is claimed, which keeps new writes of the view off it; the writes that
+ * are under way are waited for; kcopyd copies the run; its bits are cleared, and
+ * the waiting writes go to the secondary. Behind the work no chunk is held again,
+ * for writes to chunks that are not held go to the secondary. So it ends.
+ */
+#include "replication.h"
+
+/* rs->merge.work, which alone looks at most of struct repl_merge. */
+static void kick(struct repl_set *rs)
+{
+	queue_work(rs->wq, &rs->merge.work);
+}
+
+/* The view's write that a slot has waited for is done. */
+static void slot_resume(struct repl_io *io)
+{
+	struct repl_merge_slot *slot = container_of(io, struct repl_merge_slot, io);
+
+	smp_store_release(&slot->resumed, true);	/* after the write's end */
+	kick(io->rs);
+}
+
+/* kcopyd's thread. */
+static void slot_copied(int read_err, unsigned long write_err, void *context)
+{
+	struct repl_merge_slot *slot = context;
+	struct repl_region *r = slot->io.region;
+	struct repl_set *rs = slot->io.rs;
+	unsigned long flags;
+
+	spin_lock_irqsave(&r->lock, flags);
+	if (read_err || write_err)
+		WRITE_ONCE(rs->merge.failed, true);
+	else
+		repl_map_clear(rs, r, slot->io.first, slot->io.end);
+	repl_io_release_locked(&slot->io);
+	spin_unlock_irqrestore(&r->lock, flags);
+
+	smp_store_release(&slot->busy, false);	/* the last we do with the slot */
+	kick(rs);
+}
+
+/* Copy the run that the slot has claimed, unless a write is still under way. */
+static void slot_copy(struct repl_merge_slot *slot)
+{
+	struct repl_io *other, *io = &slot->io;
+	struct repl_region *r = io->region;
+	struct dm_io_region src, dest;
+	struct repl_set *rs = io->rs;
+	unsigned long flags;
+
+	flags = repl_region_lock(rs, r);
+	other = repl_claim_find(r, REPL_CLAIM_FILL | REPL_CLAIM_WRITE,
+				io->first, io->end, NULL);
+	slot->waiting = other;
+	if (other) {
+		slot->resumed = false;
+		repl_io_wait_for(io, other);
+	}
+	spin_unlock_irqrestore(&r->lock, flags);
+	if (other)
+		return;
+
+	src.bdev = rs->bdev[slot->from];
+	src.sector = repl_chunk_sector(rs, r, io->first);
+	src.count = min_t(sector_t, rs->len - src.sector,
+			  (sector_t)(io->end - io->first) << rs->chunk_shift);
+	dest = src;
+	dest.bdev = rs->bdev[REPL_SECONDARY];
+	dm_kcopyd_copy(rs->kc, &src, 1, &dest, 0, slot_copied, slot);
+}
+
+/* Claim the next run of chunks that a store holds. False: there is none left. */
+static bool slot_claim(struct repl_set *rs, struct repl_merge_slot *slot)
+{
+	unsigned int most = max(REPL_MERGE_SECTORS >> rs->chunk_shift, 1U);
+	struct repl_merge *merge = &rs->merge;
+	unsigned int first, end, run;
+	struct repl_region *r;
+	unsigned long flags;
+	bool held = false;
+
+	while (!held && merge->next < rs->nr_chunks) {
+		r = &rs->regions[merge->next >> REPL_REGION_SHIFT];
+		first = merge->next & (REPL_REGION_CHUNKS - 1);
+		end = min_t(u64, REPL_REGION_CHUNKS, rs->nr_chunks - merge->next + first);
+		run = end;
+		if (READ_ONCE(r->epoch) == rs->epoch) {
+			flags = repl_region_lock(rs, r);
+			held = repl_map_held_run(r, first, &run);
+			if (held) {
+				run = min(end, first + most);
+				slot->from = repl_map_run(r, first, &run);
+				slot->busy = true;
+				repl_io_claim(&slot->io, REPL_CLAIM_MERGE, r, first, run);
+			}
+			spin_unlock_irqrestore(&r->lock, flags);
+		}
+		merge->next += run - first;
+		cond_resched();
+	}
+	return held;
+}
+
+/* All is copied, or something failed: the one place where a merge ends. */
+static void merge_end(struct repl_set *rs)
+{
+	bool failed = rs->merge.failed;
+
+	if (!failed && blkdev_issue_flush(rs->bdev[REPL_SECONDARY]))
+		failed = true;
+	if (failed)
+		repl_fail(rs, REPL_MERGE_IO);
+	mutex_lock(&rs->admin);
+	repl_set_stage(rs, failed ? REPL_FAILOVER_FAILED : REPL_DONE);
+	mutex_unlock(&rs->admin);
+}
+
+static void merge_work(struct work_struct *work)
+{
+	struct repl_merge *merge = container_of(work, struct repl_merge, work);
+	struct repl_set *rs = container_of(merge, struct repl_set, merge);
+	bool more = rs->stage == REPL_FAILOVER && !READ_ONCE(merge->paused);
+	bool idle = true;
+	int i;
+
+	for (i = 0; i < REPL_MERGE_SLOTS; i++) {
+		struct repl_merge_slot *slot = &merge->slot[i];
+
+		/* Pairs with slot_copied() */
+		if (smp_load_acquire(&slot->busy)) {
+			/* Pairs with slot_resume() */
+			if (slot->waiting && smp_load_acquire(&slot->resumed))
+				slot_copy(slot);
+			idle = false;
+		} else if (more && !READ_ONCE(merge->failed) && slot_claim(rs, slot)) {
+			slot_copy(slot);
+			idle = false;
+		}
+	}
+	if (!idle)
+		return;
+	if (more)
+		merge_end(rs);
+	WRITE_ONCE(merge->idle, true);
+	wake_up(&merge->wait);
+}
+
+/**
+ * repl_merge_init - prepare a set for a merge
+ * @rs: the set
+ *
+ * Context: any.
+ */
+void repl_merge_init(struct repl_set *rs)
+{
+	int i;
+
+	INIT_WORK(&rs->merge.work, merge_work);
+	init_waitqueue_head(&rs->merge.wait);
+	rs->merge.idle = true;
+	for (i = 0; i < REPL_MERGE_SLOTS; i++)
+		repl_io_init(&rs->merge.slot[i].io, rs, NULL, slot_resume);
+}
+
+/**
+ * repl_failover - make the view's content the disk: start the merge, or retry it
+ * @rs: the set, in stage running or failover-failed
+ *
+ * Context: may sleep, for the I/O in flight; rs->admin held.
+ */
+void repl_failover(struct repl_set *rs)
+{
+	struct repl_merge *merge = &rs->merge;
+
+	lockdep_assert_held(&rs->admin);
+	repl_gate_close(rs);
+	if (rs->stage == REPL_RUNNING)
+		WRITE_ONCE(merge->total, atomic64_read(&rs->nr_held));
+	else
+		WRITE_ONCE(rs->error, REPL_NO_ERROR);
+	merge->next = 0;
+	merge->failed = false;
+	WRITE_ONCE(merge->idle, false);
+	repl_set_stage(rs, REPL_FAILOVER);
+	repl_gate_open(rs);
+	kick(rs);
+}
+
+/**
+ * repl_merge_pause - have no copy of the merge in flight
+ * @rs: the set
+ *
+ * Context: may sleep; the view is suspended, so no write of it is waited for.
+ */
+void repl_merge_pause(struct repl_set *rs)
+{
+	WRITE_ONCE(rs->merge.paused, true);
+	kick(rs);
+	wait_event(rs->merge.wait, READ_ONCE(rs->merge.idle));
+}
+
+/**
+ * repl_merge_resume - let the merge go on, if one is under way
+ * @rs: the set
+ *
+ * Context: may sleep.
+ */
+void repl_merge_resume(struct repl_set *rs)
+{
+	WRITE_ONCE(rs->merge.paused, false);
+	if (READ_ONCE(rs->stage) == REPL_FAILOVER)
+		WRITE_ONCE(rs->merge.idle, false);
+	kick(rs);
+}
+
+/**
+ * repl_merge_finish - bring the merge to its end, if one is under way
+ * @rs: the set, whose last table goes
+ *
+ * Context: may sleep, for as long as it takes.
+ */
+void repl_merge_finish(struct repl_set *rs)
+{
+	if (READ_ONCE(rs->stage) == REPL_FAILOVER)
+		DMINFO("%s: finishing the merge before the table goes", repl_set_name(rs));
+	repl_merge_resume(rs);
+	wait_event(rs->merge.wait, READ_ONCE(rs->stage) != REPL_FAILOVER &&
+		   READ_ONCE(rs->merge.idle));
+	flush_work(&rs->merge.work);
+}

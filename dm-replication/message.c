@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Messages to the view: what each does in each stage, and the words for it when
+ * it may not. The words are QEMU's.
+ */
+#include "replication.h"
+
+#define NOT_RUNNING	"Block replication is not running"
+#define STARTED		"Block replication is running or done"
+#define CANCELLED	"Backup job was cancelled unexpectedly"
+
+struct call {
+	struct repl_set *rs;
+	char *result;
+	unsigned int maxlen;
+	const char *why;	/* of an error */
+};
+
+/* All with rs->admin held. 0, 1 if there is a reply, or a negative errno. */
+
+static int refuse(struct call *call, const char *why)
+{
+	call->why = why;
+	return -EINVAL;
+}
+
+static int do_start(struct call *call)
+{
+	switch (call->rs->stage) {
+	case REPL_NONE:
+		repl_start(call->rs);
+		return 0;
+	case REPL_FAILOVER:
+	case REPL_DONE:
+		return 0;
+	default:
+		return refuse(call, STARTED);
+	}
+}
+
+static int checkpoint(struct call *call, bool stop)
+{
+	int r = repl_checkpoint(call->rs, stop);
+
+	if (r == -EBUSY)
+		call->why = "the view is suspended and its page cache in use; resume it first";
+	else if (r)
+		call->why = "the secondary could not be flushed";
+	return r;
+}
+
+static int do_checkpoint(struct call *call)
+{
+	switch (call->rs->stage) {
+	case REPL_RUNNING:
+		return checkpoint(call, false);
+	case REPL_FAILOVER:
+	case REPL_DONE:
+		return 0;
+	default:
+		return refuse(call, CANCELLED);
+	}
+}
+
+static int do_failover(struct call *call)
+{
+	switch (call->rs->stage) {
+	case REPL_RUNNING:
+	case REPL_FAILOVER_FAILED:
+		repl_failover(call->rs);
+		return 0;
+	case REPL_FAILOVER:
+	case REPL_DONE:
+		return 0;
+	default:
+		return refuse(call, NOT_RUNNING);
+	}
+}
+
+static int do_stop(struct call *call)
+{
+	switch (call->rs->stage) {
+	case REPL_RUNNING:
+		return checkpoint(call, true);
+	case REPL_FAILOVER:
+	case REPL_DONE:
+		return 0;
+	default:
+		return refuse(call, NOT_RUNNING);
+	}
+}
+
+static int do_get_error(struct call *call)
+{
+	unsigned int maxlen = call->maxlen;
+	struct repl_set *rs = call->rs;
+	char *result = call->result;
+	unsigned int sz = 0;
+
+	if (rs->stage == REPL_NONE)
+		return refuse(call, NOT_RUNNING);
+	if (READ_ONCE(rs->error) == REPL_NO_ERROR)
+		DMEMIT("none");
+	else
+		DMEMIT("I/O error occurred %s", repl_error_name(rs));
+	return 1;
+}
+
+static const struct {
+	const char *name;
+	int (*fn)(struct call *call);
+} messages[] = {
+	{ "start", do_start },
+	{ "checkpoint", do_checkpoint },
+	{ "failover", do_failover },
+	{ "stop", do_stop },
+	{ "get_error", do_get_error },
+};
+
+static int serve(struct call *call, unsigned int argc, const char *name)
+{
+	int i, r;
+
+	for (i = 0; i < ARRAY_SIZE(messages); i++)
+		if (!strcasecmp(name, messages[i].name))
+			break;
+	if (i == ARRAY_SIZE(messages))
+		return refuse(call,
+			      "unknown; there are start, checkpoint, failover, stop and get_error");
+	if (argc != 1)
+		return refuse(call, "it takes no arguments");
+
+	if (test_and_set_bit_lock(0, &call->rs->busy)) {
+		call->why = "another message is being served";
+		return -EBUSY;
+	}
+	mutex_lock(&call->rs->admin);
+	r = messages[i].fn(call);
+	mutex_unlock(&call->rs->admin);
+	clear_bit_unlock(0, &call->rs->busy);
+	return r;
+}
+
+/**
+ * repl_view_message - serve a message to the view
+ * @face: the view's table
+ * @argc: how many words, the name among them
+ * @argv: the words
+ * @result: the reply
+ * @maxlen: its size, bytes
+ *
+ * Context: may sleep, for the I/O in flight and a flush, not for a merge; inside
+ * dm's SRCU.
+ * Return: 0, 1 if there is a reply, or a negative errno and a line in the log.
+ */
+int repl_view_message(struct repl_face *face, unsigned int argc, char **argv,
+		      char *result, unsigned int maxlen)
+{
+	struct call call = { .rs = face->rs, .result = result, .maxlen = maxlen };
+	int r = serve(&call, argc, argv[0]);
+
+	if (r < 0)
+		DMERR("%s: message '%s' in stage %s: %s", repl_set_name(face->rs),
+		      argv[0], repl_stage_name(READ_ONCE(face->rs->stage)), call.why);
+	return r;
+}

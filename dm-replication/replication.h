@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * dm-replication: what its files share.
+ *
+ * Words (Documentation/replication.rst has the whole list)
+ *
+ *   set	the state of one secondary: its stores, maps, stage and jobs. It
+ *		outlives tables: a table is only a handle on it, a "face".
+ *   view	the face that a secondary host works on
+ *   ingress	the face that the primary's writes land on
+ *   store	active or hidden: a device laid out 1:1 with the secondary, and a
+ *		map of the chunks that it holds
+ *   chunk	the unit of the maps
+ *   region	REPL_REGION_CHUNKS neighbouring chunks: the unit of locking
+ *   claim	a range of chunks of one region that one I/O has business with;
+ *		see claim.c
+ *   gate	every bio of both faces passes it; closed, it quiesces them
+ *
+ * Lock order, outermost first
+ *
+ *   repl_sets_lock (mutex)	the list of sets
+ *   repl_set.admin (mutex)	changes of stage and epoch, the gate's closing
+ *   repl_set.faces_lock (mutex)
+ *   repl_region.lock (irq)
+ *   repl_set.wait_lock (irq)
+ *
+ * A bio is counted in at the gate when it is mapped and counted out in end_io;
+ * in between, the stage and the epoch stay what they are but for the merge's
+ * end, which changes neither where data is nor where it goes.
+ */
+#ifndef DM_REPLICATION_H
+#define DM_REPLICATION_H
+
+#include <linux/bio.h>
+#include <linux/device-mapper.h>
+#include <linux/dm-kcopyd.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#define DM_MSG_PREFIX "replication"
+
+#define REPL_MIN_CHUNK_SECTORS	8U		/* 4 KiB */
+#define REPL_MAX_CHUNK_SECTORS	2048U		/* 1 MiB */
+#define REPL_MAX_CHUNKS		BIT_ULL(32)	/* 16 TiB of the smallest */
+#define REPL_REGION_SHIFT	11
+#define REPL_REGION_CHUNKS	((u32)BIT(REPL_REGION_SHIFT))
+
+/* Sectors of copies in flight in one set, beyond which further copies wait. */
+#define REPL_MAX_COPYING	(16U << (20 - SECTOR_SHIFT))
+
+#define REPL_MERGE_SLOTS	8
+#define REPL_MERGE_SECTORS	(1U << (20 - SECTOR_SHIFT))
+
+enum repl_stage {
+	REPL_NONE,
+	REPL_RUNNING,
+	REPL_FAILOVER,
+	REPL_FAILOVER_FAILED,
+	REPL_DONE,
+};
+
+/* The devices of a set; for a chunk: where the view finds it. */
+enum repl_dev {
+	REPL_SECONDARY,
+	REPL_HIDDEN,
+	REPL_ACTIVE,
+	REPL_NR_DEVS,
+	REPL_NOWHERE = REPL_NR_DEVS,
+};
+
+enum repl_error {
+	REPL_NO_ERROR,
+	REPL_COW_IO,		/* old content could not be saved to hidden */
+	REPL_ACTIVE_IO,
+	REPL_HIDDEN_IO,
+	REPL_SECONDARY_IO,
+	REPL_MERGE_IO,
+};
+
+/*
+ * Every bio is counted in on the CPU that maps it and out on the one that
+ * completes it. percpu_ref would do but for its pace: it waits for a normal
+ * grace period, tens of milliseconds in which the faces stand still.
+ */
+struct repl_gate {
+	int __percpu *inflight;
+	bool closed;			/* written under repl_set.admin */
+	wait_queue_head_t drained;
+};
+
+/*
+ * REPL_REGION_CHUNKS chunks. The maps are those of @epoch, and empty if that is
+ * not the set's epoch: so a checkpoint empties them all by one increment.
+ * Protected by @lock, all of it. 536 bytes: 2 bits a chunk and 4.7 %.
+ */
+struct repl_region {
+	spinlock_t lock;		/* all of the region */
+	struct hlist_head claims;	/* struct repl_io, by node */
+	u64 epoch;
+	unsigned long active[BITS_TO_LONGS(REPL_REGION_CHUNKS)];
+	unsigned long hidden[BITS_TO_LONGS(REPL_REGION_CHUNKS)];
+};
+
+/* What a claim is for; a bit mask, so that a search can ask for several. */
+enum repl_claim {
+	REPL_CLAIM_NONE = 0,
+	REPL_CLAIM_READ = 1,	/* a read of the view sent to the secondary */
+	REPL_CLAIM_COPY = 2,	/* secondary to hidden, before an ingress write */
+	REPL_CLAIM_FILL = 4,	/* from below to active, before a view write */
+	REPL_CLAIM_WRITE = 8,	/* a view write to active that sets bits or that
+				 * a merge has to wait for
+				 */
+	REPL_CLAIM_MERGE = 16,	/* a store to the secondary */
+};
+
+/*
+ * One I/O as we see it: the per-bio data of a mapped bio, or a slot of the merge.
+ * Owned by the context that has the bio, but for the lists.
+ */
+struct repl_io {
+	struct hlist_node node;		/* region->claims; region->lock */
+	struct repl_region *region;	/* of the claim */
+	u16 first, end;			/* claimed chunks in region, end exclusive */
+	u8 claim;			/* enum repl_claim; written under region->lock */
+	u8 dev;				/* enum repl_dev that the bio was sent to */
+	bool entered;			/* counted in at the gate */
+	bool mapping;			/* in ->map, where a bio may be cut */
+
+	struct repl_set *rs;
+	struct dm_target *ti;		/* NULL for the merge */
+	void (*resume)(struct repl_io *io);	/* process context, may sleep */
+
+	struct list_head waiters;	/* by wait; see repl_io_wait_for() */
+	struct list_head wait;		/* wait_lock; on one list of waiting ios */
+	struct list_head held;		/* wait_lock; rs->held while on one */
+
+	atomic_t copies;		/* jobs of kcopyd not yet finished */
+	bool copy_failed;
+	u32 copy_sectors;		/* counted in rs->copying */
+};
+
+/* Run of chunks that the merge copies at once. */
+struct repl_merge_slot {
+	struct repl_io io;
+	u8 from;			/* enum repl_dev; merge work, then kcopyd */
+	bool busy;			/* merge work sets, kcopyd clears */
+	bool waiting;			/* on a view write; merge work only */
+	bool resumed;			/* the write is done */
+};
+
+/* Online merge of the stores into the secondary; see merge.c. */
+struct repl_merge {
+	struct work_struct work;
+	wait_queue_head_t wait;		/* for idle */
+	u64 next;			/* chunk to look at next; merge work only */
+	u64 total;			/* chunks to merge; written before the work */
+	bool paused;			/* the view is suspended */
+	bool failed;			/* kcopyd sets, failover clears */
+	bool idle;			/* paused or over: no slot is busy */
+	struct repl_merge_slot slot[REPL_MERGE_SLOTS];
+};
+
+struct repl_set {
+	/* Constant after creation. */
+	struct mapped_device *md;	/* of the view; valid while !dead */
+	dev_t devt;			/* of the view */
+	dev_t dev_nr[REPL_NR_DEVS];
+	struct block_device *bdev[REPL_NR_DEVS];	/* valid while !dead */
+	sector_t len;
+	u32 chunk_sectors;
+	u8 chunk_shift;			/* of sectors */
+	u64 nr_chunks;
+	u64 nr_regions;
+	struct repl_region *regions;
+	struct workqueue_struct *wq;
+	struct dm_kcopyd_client *kc;
+
+	/* Read on every I/O inside the gate; written with it closed, or by the
+	 * merge's end; writers hold admin.
+	 */
+	enum repl_stage stage;
+	u64 epoch;
+
+	struct repl_gate gate;
+
+	atomic64_t nr_active;		/* chunks that active holds */
+	atomic64_t nr_hidden;
+	atomic64_t nr_held;		/* chunks that either holds */
+
+	unsigned int error;		/* enum repl_error; cmpxchg, sticky */
+
+	spinlock_t wait_lock;		/* the lists of ios that wait */
+	struct list_head held;		/* wait_lock; all ios that wait, by held */
+	struct list_head at_gate;	/* wait_lock; by wait */
+	struct list_head throttled;	/* wait_lock; by wait: too many copies */
+	struct list_head runnable;	/* wait_lock; by wait: to go on */
+	u32 copying;			/* wait_lock; sectors of copies in flight */
+	struct work_struct run_work;
+
+	struct repl_merge merge;
+
+	struct work_struct cache_work;
+	wait_queue_head_t cache_wait;	/* for the next two */
+	bool cache_dropped;
+	bool suspended;			/* the view, or it is about to be */
+
+	struct mutex admin;		/* changes of stage and epoch */
+	unsigned long busy;		/* bit 0: a message is being served */
+
+	struct work_struct event_work;
+	struct mutex faces_lock;	/* faces */
+	struct list_head faces;		/* faces_lock; struct repl_face */
+
+	struct kref ref;		/* faces, for the memory alone */
+	struct list_head list;		/* repl_sets_lock */
+	unsigned int nr_views;		/* repl_sets_lock; tables of the view */
+	bool live;			/* repl_sets_lock; a table was resumed */
+};
+
+/* A table: one instance of the target. */
+struct repl_face {
+	const struct repl_mode *mode;	/* first: what target.c looks at */
+	struct repl_set *rs;
+	struct dm_target *ti;
+	struct list_head list;		/* rs->faces */
+};
+
+/* What target.c dispatches to: a mode's part of struct target_type. */
+struct repl_mode {
+	const char *name;
+	int (*ctr)(struct dm_target *ti, unsigned int argc, char **argv);
+	void (*dtr)(struct dm_target *ti);
+	int (*map)(struct dm_target *ti, struct bio *bio);
+	int (*end_io)(struct dm_target *ti, struct bio *bio, blk_status_t *error);
+	void (*presuspend)(struct dm_target *ti);
+	void (*presuspend_undo)(struct dm_target *ti);
+	void (*postsuspend)(struct dm_target *ti);
+	void (*resume)(struct dm_target *ti);
+	void (*status)(struct dm_target *ti, char *result, unsigned int maxlen);
+	void (*table)(struct dm_target *ti, char *result, unsigned int maxlen);
+	int (*message)(struct dm_target *ti, unsigned int argc, char **argv,
+		       char *result, unsigned int maxlen);
+	int (*iterate_devices)(struct dm_target *ti,
+			       iterate_devices_callout_fn fn, void *data);
+	void (*io_hints)(struct dm_target *ti, struct queue_limits *limits);
+};
+
+extern const struct repl_mode repl_view_mode;		/* view.c */
+extern const struct repl_mode repl_ingress_mode;	/* ingress.c */
+
+/* args.c */
+__printf(3, 4)
+int repl_refuse(struct dm_target *ti, int error, const char *fmt, ...);
+int repl_parse_nr_options(struct dm_target *ti, struct dm_arg_set *as,
+			  unsigned int *nr);
+int repl_parse_dev(const char *arg, dev_t *dev);
+int repl_parse_chunk(struct dm_target *ti, const char *arg, u32 *sectors);
+
+/* set.c */
+struct repl_set *repl_set_get(struct dm_target *ti, struct dm_dev *const dev[],
+			      u32 chunk_sectors);
+struct repl_set *repl_set_find(dev_t view);
+void repl_set_bind(struct repl_set *rs);
+void repl_set_put_view(struct repl_set *rs);
+void repl_set_put(struct repl_set *rs);
+void repl_face_add(struct repl_face *face);
+void repl_face_del(struct repl_face *face);
+
+/* stage.c */
+const char *repl_stage_name(enum repl_stage stage);
+const char *repl_error_name(struct repl_set *rs);
+const char *repl_set_name(struct repl_set *rs);
+void repl_set_stage(struct repl_set *rs, enum repl_stage stage);
+void repl_fail(struct repl_set *rs, enum repl_error error);
+void repl_fail_dev(struct repl_set *rs, enum repl_dev dev, blk_status_t status);
+void repl_event_work(struct work_struct *work);
+
+/* gate.c */
+int repl_gate_init(struct repl_gate *gate);
+void repl_gate_destroy(struct repl_gate *gate);
+void repl_gate_close(struct repl_set *rs);
+void repl_gate_open(struct repl_set *rs);
+
+/* chunk-map.c */
+int repl_map_create(struct repl_set *rs);
+void repl_map_destroy(struct repl_set *rs);
+void repl_map_empty(struct repl_set *rs);
+void repl_region_sync(struct repl_set *rs, struct repl_region *r);
+enum repl_dev repl_map_run(struct repl_region *r, unsigned int first,
+			   unsigned int *end);
+bool repl_map_held_run(struct repl_region *r, unsigned int first,
+		       unsigned int *end);
+void repl_map_set(struct repl_set *rs, struct repl_region *r, enum repl_dev store,
+		  unsigned int first, unsigned int end);
+void repl_map_clear(struct repl_set *rs, struct repl_region *r,
+		    unsigned int first, unsigned int end);
+
+/* claim.c */
+void repl_io_init(struct repl_io *io, struct repl_set *rs, struct dm_target *ti,
+		  void (*resume)(struct repl_io *io));
+void repl_io_claim(struct repl_io *io, enum repl_claim claim,
+		   struct repl_region *r, unsigned int first, unsigned int end);
+void repl_io_release_locked(struct repl_io *io);
+void repl_io_release(struct repl_io *io);
+struct repl_io *repl_claim_find(struct repl_region *r, unsigned int mask,
+				unsigned int first, unsigned int end,
+				const struct repl_io *except);
+void repl_io_wait_for(struct repl_io *io, struct repl_io *blocker);
+void repl_io_wait_locked(struct repl_io *io, struct list_head *where);
+void repl_io_cut(struct repl_io *io, struct bio *bio, sector_t sector);
+void repl_io_continue(struct repl_io *io,
+		      int (*route)(struct repl_io *io, struct bio *bio));
+int repl_io_map(struct repl_io *io, struct bio *bio,
+		int (*route)(struct repl_io *io, struct bio *bio), sector_t unit);
+void repl_io_end(struct repl_io *io, blk_status_t error);
+void repl_io_kick(struct repl_set *rs, struct dm_target *ti);
+void repl_run_work(struct work_struct *work);
+
+/* copy.c */
+bool repl_copy_reserve(struct repl_io *io);
+void repl_copy_begin(struct repl_io *io, unsigned int copies);
+void repl_copy_add(struct repl_io *io, enum repl_dev from, enum repl_dev to,
+		   unsigned int first, unsigned int end, dm_kcopyd_notify_fn fn);
+bool repl_copy_end(struct repl_io *io);
+
+/* checkpoint.c */
+void repl_cache_init(struct repl_set *rs);
+void repl_cache_suspend(struct repl_set *rs, bool suspended);
+void repl_start(struct repl_set *rs);
+void repl_autostart(struct repl_set *rs);
+int repl_checkpoint(struct repl_set *rs, bool stop);
+
+/* merge.c */
+void repl_merge_init(struct repl_set *rs);
+void repl_failover(struct repl_set *rs);
+void repl_merge_pause(struct repl_set *rs);
+void repl_merge_resume(struct repl_set *rs);
+void repl_merge_finish(struct repl_set *rs);
+
+/* message.c */
+int repl_view_message(struct repl_face *face, unsigned int argc, char **argv,
+		      char *result, unsigned int maxlen);
+
+static inline struct repl_io *repl_bio_io(struct bio *bio)
+{
+	return dm_per_bio_data(bio, sizeof(struct repl_io));
+}
+
+static inline struct bio *repl_io_bio(struct repl_io *io)
+{
+	return dm_bio_from_per_bio_data(io, sizeof(struct repl_io));
+}
+
+/* Any context. False: the gate is closed. */
+static inline bool repl_gate_enter(struct repl_gate *gate)
+{
+	bool open;
+
+	rcu_read_lock();	/* pairs with the grace period in close */
+	open = !smp_load_acquire(&gate->closed);
+	if (likely(open))
+		this_cpu_inc(*gate->inflight);
+	rcu_read_unlock();
+	return open;
+}
+
+/* Any context. The set may be gone when this returns. */
+static inline void repl_gate_exit(struct repl_gate *gate)
+{
+	rcu_read_lock();
+	this_cpu_dec(*gate->inflight);
+	if (unlikely(READ_ONCE(gate->closed)))
+		wake_up(&gate->drained);
+	rcu_read_unlock();
+}
+
+/* Sectors of a region: no bio is longer, and none crosses one's end. */
+static inline sector_t repl_region_sectors(struct repl_set *rs)
+{
+	return (sector_t)rs->chunk_sectors << REPL_REGION_SHIFT;
+}
+
+/* Where the region of a sector ends. */
+static inline sector_t repl_region_end(struct repl_set *rs, sector_t sector)
+{
+	return (sector | (repl_region_sectors(rs) - 1)) + 1;
+}
+
+static inline void repl_io_send(struct repl_io *io, struct bio *bio,
+				enum repl_dev dev)
+{
+	io->dev = dev;
+	bio_set_dev(bio, io->rs->bdev[dev]);
+}
+
+/* First sector of a chunk of a region. */
+static inline sector_t repl_chunk_sector(struct repl_set *rs, struct repl_region *r,
+					 unsigned int chunk)
+{
+	return ((sector_t)(r - rs->regions) * REPL_REGION_CHUNKS + chunk) <<
+		rs->chunk_shift;
+}
+
+/* The region of a bio that crosses no region's end, and its chunks therein. */
+static inline struct repl_region *repl_bio_chunks(struct repl_set *rs, struct bio *bio,
+						  unsigned int *first, unsigned int *end)
+{
+	u64 chunk = bio->bi_iter.bi_sector >> rs->chunk_shift;
+	u64 last = (bio_end_sector(bio) - 1) >> rs->chunk_shift;
+
+	*first = chunk & (REPL_REGION_CHUNKS - 1);
+	*end = *first + (last - chunk) + 1;
+	return &rs->regions[chunk >> REPL_REGION_SHIFT];
+}
+
+/* Takes r->lock and brings the maps to the set's epoch. */
+static inline unsigned long __must_check
+repl_region_lock(struct repl_set *rs, struct repl_region *r)
+	__acquires(&r->lock)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&r->lock, flags);
+	if (unlikely(r->epoch != rs->epoch))
+		repl_region_sync(rs, r);
+	return flags;
+}
+
+#endif

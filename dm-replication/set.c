@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Sets: the state of one secondary, found again by the tables of its view and by
+ * its ingresses, and how it comes and goes.
+ *
+ * A set lives as long as a table of its view does, its memory as long as any
+ * face: an ingress whose top is gone finds it dead, in stage none.
+ */
+#include <linux/slab.h>
+
+#include "replication.h"
+
+static DEFINE_MUTEX(repl_sets_lock);
+static LIST_HEAD(repl_sets);
+
+static void set_free(struct kref *ref)
+{
+	struct repl_set *rs = container_of(ref, struct repl_set, ref);
+
+	flush_work(&rs->event_work);
+	flush_work(&rs->cache_work);
+	if (rs->wq)
+		destroy_workqueue(rs->wq);
+	if (!IS_ERR_OR_NULL(rs->kc))
+		dm_kcopyd_client_destroy(rs->kc);
+	if (rs->gate.inflight)
+		repl_gate_destroy(&rs->gate);
+	repl_map_destroy(rs);
+	kfree(rs);
+}
+
+static void set_init(struct repl_set *rs, struct dm_target *ti,
+		     struct dm_dev *const dev[], u32 chunk_sectors)
+{
+	int i;
+
+	rs->md = dm_table_get_md(ti->table);
+	rs->devt = disk_devt(dm_disk(rs->md));
+	for (i = 0; i < REPL_NR_DEVS; i++) {
+		rs->bdev[i] = dev[i]->bdev;
+		rs->dev_nr[i] = dev[i]->bdev->bd_dev;
+	}
+	rs->len = ti->len;
+	rs->chunk_sectors = chunk_sectors;
+	rs->chunk_shift = __ffs(chunk_sectors);
+	rs->nr_chunks = (rs->len + chunk_sectors - 1) >> rs->chunk_shift;
+	rs->nr_regions = DIV_ROUND_UP_ULL(rs->nr_chunks, REPL_REGION_CHUNKS);
+
+	kref_init(&rs->ref);
+	INIT_LIST_HEAD(&rs->list);
+	spin_lock_init(&rs->wait_lock);
+	INIT_LIST_HEAD(&rs->held);
+	INIT_LIST_HEAD(&rs->at_gate);
+	INIT_LIST_HEAD(&rs->throttled);
+	INIT_LIST_HEAD(&rs->runnable);
+	INIT_WORK(&rs->run_work, repl_run_work);
+	mutex_init(&rs->admin);
+	mutex_init(&rs->faces_lock);
+	INIT_LIST_HEAD(&rs->faces);
+	INIT_WORK(&rs->event_work, repl_event_work);
+	repl_cache_init(rs);
+	repl_merge_init(rs);
+}
+
+static struct repl_set *set_create(struct dm_target *ti, struct dm_dev *const dev[],
+				   u32 chunk_sectors)
+{
+	struct repl_set *rs = kzalloc(sizeof(*rs), GFP_KERNEL);
+	const char *what = "set";
+	int r = -ENOMEM;
+
+	if (!rs)
+		goto bad;
+	set_init(rs, ti, dev, chunk_sectors);
+
+	what = "maps; a larger chunk size takes less";
+	if (repl_map_create(rs))
+		goto bad;
+	what = "gate";
+	if (repl_gate_init(&rs->gate))
+		goto bad;
+	what = "workqueue";
+	rs->wq = alloc_workqueue("dm-replication", WQ_MEM_RECLAIM, 0);
+	if (!rs->wq)
+		goto bad;
+	what = "copies";
+	rs->kc = dm_kcopyd_client_create(NULL);
+	if (IS_ERR(rs->kc)) {
+		r = PTR_ERR(rs->kc);
+		goto bad;
+	}
+	return rs;
+bad:
+	if (rs)
+		kref_put(&rs->ref, set_free);
+	return ERR_PTR(repl_refuse(ti, r, "Out of memory for the %s", what));
+}
+
+static bool set_uses(struct repl_set *rs, dev_t dev)
+{
+	int i;
+
+	for (i = 0; i < REPL_NR_DEVS; i++)
+		if (rs->dev_nr[i] == dev)
+			return true;
+	return false;
+}
+
+/* The same view, devices and geometry: a reload, which keeps the state. */
+static bool set_is(struct repl_set *rs, struct dm_target *ti,
+		   struct dm_dev *const dev[], u32 chunk_sectors)
+{
+	int i;
+
+	for (i = 0; i < REPL_NR_DEVS; i++)
+		if (rs->dev_nr[i] != dev[i]->bdev->bd_dev)
+			return false;
+	return rs->md == dm_table_get_md(ti->table) && rs->len == ti->len &&
+		rs->chunk_sectors == chunk_sectors;
+}
+
+/* repl_sets_lock held. The set to share, NULL for a new one, or a refusal. */
+static struct repl_set *set_lookup(struct dm_target *ti, struct dm_dev *const dev[],
+				   u32 chunk_sectors)
+{
+	struct repl_set *rs;
+	int i;
+
+	list_for_each_entry(rs, &repl_sets, list) {
+		if (rs->nr_views && set_is(rs, ti, dev, chunk_sectors)) {
+			rs->nr_views++;
+			kref_get(&rs->ref);
+			return rs;
+		}
+		for (i = 0; i < REPL_NR_DEVS; i++)
+			if (set_uses(rs, dev[i]->bdev->bd_dev)) {
+				repl_refuse(ti, -EBUSY,
+					    "Device %s belongs to the live secondary %u:%u; a reload keeps its devices and chunk size",
+					    dev[i]->name, MAJOR(rs->devt), MINOR(rs->devt));
+				return ERR_PTR(-EBUSY);
+			}
+	}
+	return NULL;
+}
+
+/**
+ * repl_set_get - the set for a table of a view
+ * @ti: the target under construction
+ * @dev: the devices, opened by the table
+ * @chunk_sectors: the chunk size
+ *
+ * Context: may sleep.
+ * Return: the set, shared with an earlier table of the same view or new, in stage
+ * none; or an ERR_PTR(), with ti->error set.
+ */
+struct repl_set *repl_set_get(struct dm_target *ti, struct dm_dev *const dev[],
+			      u32 chunk_sectors)
+{
+	struct repl_set *rs, *new;
+
+	mutex_lock(&repl_sets_lock);
+	rs = set_lookup(ti, dev, chunk_sectors);
+	mutex_unlock(&repl_sets_lock);
+	if (rs)
+		return rs;
+
+	/* Not under the lock: a resume takes it too, and memory may wait for that. */
+	new = set_create(ti, dev, chunk_sectors);
+	if (IS_ERR(new))
+		return new;
+
+	mutex_lock(&repl_sets_lock);
+	rs = set_lookup(ti, dev, chunk_sectors);
+	if (!rs) {
+		list_add(&new->list, &repl_sets);
+		new->nr_views = 1;
+	}
+	mutex_unlock(&repl_sets_lock);
+	if (rs) {
+		kref_put(&new->ref, set_free);
+		return rs;
+	}
+	return new;
+}
+
+/**
+ * repl_set_find - the set whose view an ingress names
+ * @view: the view's number
+ *
+ * Context: may sleep.
+ * Return: the set, to be put by repl_set_put(); NULL if this is no view.
+ */
+struct repl_set *repl_set_find(dev_t view)
+{
+	struct repl_set *rs, *found = NULL;
+
+	mutex_lock(&repl_sets_lock);
+	list_for_each_entry(rs, &repl_sets, list)
+		if (rs->live && rs->devt == view) {
+			kref_get(&rs->ref);
+			found = rs;
+			break;
+		}
+	mutex_unlock(&repl_sets_lock);
+	return found;
+}
+
+/**
+ * repl_set_bind - make this set the one of its view
+ * @rs: the set of a table that is being resumed
+ *
+ * Context: may sleep.
+ */
+void repl_set_bind(struct repl_set *rs)
+{
+	struct repl_set *other;
+
+	mutex_lock(&repl_sets_lock);
+	list_for_each_entry(other, &repl_sets, list)
+		if (other->md == rs->md)
+			other->live = false;
+	rs->live = true;
+	mutex_unlock(&repl_sets_lock);
+}
+
+/**
+ * repl_set_put_view - a table of the view goes
+ * @rs: its set
+ *
+ * With the last one, a merge under way is first brought to its end, for without
+ * metadata the maps are nowhere else; then what the ingress has in flight.
+ *
+ * Context: may sleep; no I/O of the view is left.
+ */
+void repl_set_put_view(struct repl_set *rs)
+{
+	bool last;
+
+	mutex_lock(&repl_sets_lock);
+	last = !--rs->nr_views;
+	if (last)
+		rs->live = false;
+	mutex_unlock(&repl_sets_lock);
+
+	if (last) {
+		repl_merge_finish(rs);
+		repl_gate_close(rs);
+		WRITE_ONCE(rs->stage, REPL_NONE);
+		repl_gate_open(rs);
+		flush_work(&rs->cache_work);
+
+		/* Not before: nobody else may have the devices till now. */
+		mutex_lock(&repl_sets_lock);
+		list_del(&rs->list);
+		mutex_unlock(&repl_sets_lock);
+	}
+	repl_set_put(rs);
+}
+
+/**
+ * repl_set_put - drop a reference
+ * @rs: the set
+ *
+ * Context: may sleep.
+ */
+void repl_set_put(struct repl_set *rs)
+{
+	kref_put(&rs->ref, set_free);
+}
+
+/**
+ * repl_face_add - a table wants the events of its set
+ * @face: the table
+ *
+ * Context: may sleep.
+ */
+void repl_face_add(struct repl_face *face)
+{
+	mutex_lock(&face->rs->faces_lock);
+	list_add(&face->list, &face->rs->faces);
+	mutex_unlock(&face->rs->faces_lock);
+}
+
+/**
+ * repl_face_del - a table goes
+ * @face: the table
+ *
+ * Context: may sleep.
+ */
+void repl_face_del(struct repl_face *face)
+{
+	mutex_lock(&face->rs->faces_lock);
+	list_del(&face->list);
+	mutex_unlock(&face->rs->faces_lock);
+}

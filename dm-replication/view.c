@@ -1,0 +1,544 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The view: the device of the mode "secondary".
+ *
+ * Reads go to active, else hidden, else the secondary. Writes go to active; a
+ * chunk that a write covers in part is filled from below first. After a failover
+ * what no store holds any more is the secondary's own.
+ */
+#include "replication.h"
+
+struct view {
+	struct repl_face face;
+	struct dm_dev *dev[REPL_NR_DEVS];
+	bool manual_start;
+};
+
+static int view_route(struct repl_io *io, struct bio *bio);
+
+static void view_resume_io(struct repl_io *io)
+{
+	repl_io_continue(io, view_route);
+}
+
+/*
+ * There are two flush bios: the first is for active, the second for the
+ * secondary. Once the merge has begun, data may be in either.
+ */
+static int view_flush(struct repl_io *io, struct bio *bio)
+{
+	enum repl_dev dev = dm_bio_get_target_bio_nr(bio) ? REPL_SECONDARY : REPL_ACTIVE;
+	enum repl_dev idle;
+
+	switch (io->rs->stage) {
+	case REPL_RUNNING:
+		idle = REPL_SECONDARY;
+		break;
+	case REPL_DONE:
+		idle = REPL_ACTIVE;
+		break;
+	default:
+		idle = REPL_NOWHERE;
+	}
+	if (dev == idle) {
+		bio_endio(bio);
+		return DM_MAPIO_SUBMITTED;
+	}
+	repl_io_send(io, bio, dev);
+	return DM_MAPIO_REMAPPED;
+}
+
+/*
+ * What active holds is discarded there; the rest of the range is garbage in
+ * active, and nobody looks at it. To discard below would show a third content,
+ * and while the merge goes on it is not worth a wait: a discard is a hint.
+ */
+static int view_discard(struct repl_io *io, struct bio *bio)
+{
+	if (io->rs->stage != REPL_RUNNING) {
+		bio_endio(bio);
+		return DM_MAPIO_SUBMITTED;
+	}
+	repl_io_send(io, bio, REPL_ACTIVE);
+	return DM_MAPIO_REMAPPED;
+}
+
+static int view_read(struct repl_io *io, struct bio *bio)
+{
+	struct repl_set *rs = io->rs;
+	unsigned int first, end, run;
+	struct repl_region *r;
+	unsigned long flags;
+	enum repl_dev dev;
+
+	r = repl_bio_chunks(rs, bio, &first, &end);
+	run = end;
+
+	flags = repl_region_lock(rs, r);
+	dev = repl_map_run(r, first, &run);
+	/* No ingress write comes after the failover. */
+	if (dev == REPL_SECONDARY && rs->stage == REPL_RUNNING)
+		repl_io_claim(io, REPL_CLAIM_READ, r, first, run);
+	spin_unlock_irqrestore(&r->lock, flags);
+
+	if (run < end)
+		repl_io_cut(io, bio, repl_chunk_sector(rs, r, run));
+	repl_io_send(io, bio, dev);
+	return DM_MAPIO_REMAPPED;
+}
+
+/* kcopyd's thread: a chunk has been filled. */
+static void view_filled(int read_err, unsigned long write_err, void *context)
+{
+	struct repl_io *io = context;
+	struct repl_region *r = io->region;
+	struct repl_set *rs = io->rs;
+	unsigned long flags;
+
+	if (read_err || write_err)
+		io->copy_failed = true;
+	repl_copy_end(io);
+
+	spin_lock_irqsave(&r->lock, flags);
+	if (!io->copy_failed)
+		repl_map_set(rs, r, REPL_ACTIVE, io->first, io->end);
+	repl_io_release_locked(io);
+	spin_unlock_irqrestore(&r->lock, flags);
+
+	if (read_err)
+		repl_fail_dev(rs, io->dev, BLK_STS_IOERR);
+	else if (write_err)
+		repl_fail(rs, REPL_ACTIVE_IO);
+	io->dev = REPL_NOWHERE;
+
+	if (io->copy_failed)
+		bio_io_error(repl_io_bio(io));
+	else
+		repl_io_continue(io, view_route);
+}
+
+/*
+ * Fill a chunk from below; then the write starts afresh and finds it in active.
+ * Region lock held, dropped.
+ */
+static int view_fill(struct repl_io *io, struct repl_region *r, unsigned int chunk,
+		     unsigned long flags)
+	__releases(&r->lock)
+{
+	unsigned int end = chunk + 1;
+	struct repl_io *other;
+	enum repl_dev from;
+
+	other = repl_claim_find(r, REPL_CLAIM_FILL | REPL_CLAIM_WRITE | REPL_CLAIM_MERGE,
+				chunk, end, NULL);
+	io->copy_sectors = io->rs->chunk_sectors;
+	if (other) {
+		repl_io_wait_for(io, other);
+	} else if (repl_copy_reserve(io)) {
+		io->mapping = false;
+		from = repl_map_run(r, chunk, &end);
+		repl_io_claim(io, REPL_CLAIM_FILL, r, chunk, end);
+		spin_unlock_irqrestore(&r->lock, flags);
+
+		io->dev = from;		/* for the error of a read */
+		repl_copy_begin(io, 1);
+		repl_copy_add(io, from, REPL_ACTIVE, chunk, end, view_filled);
+		return DM_MAPIO_SUBMITTED;
+	}
+	spin_unlock_irqrestore(&r->lock, flags);
+	return DM_MAPIO_SUBMITTED;
+}
+
+/*
+ * Region lock held. Whether the bio covers a chunk in part only that active does
+ * not hold yet; @chunk says which.
+ */
+static bool view_part(struct repl_set *rs, struct bio *bio, struct repl_region *r,
+		      unsigned int first, unsigned int end, unsigned int *chunk)
+{
+	sector_t in_chunk = rs->chunk_sectors - 1;
+	sector_t stop = bio_end_sector(bio);
+
+	*chunk = first;
+	if (bio->bi_iter.bi_sector & in_chunk && !test_bit(first, r->active))
+		return true;
+	*chunk = end - 1;
+	return stop & in_chunk && stop != rs->len && !test_bit(end - 1, r->active);
+}
+
+/*
+ * Region lock held. After the failover a write is cut to chunks that are all
+ * held by a store, or all not. One that will have to wait is cut to one chunk,
+ * for the merge may meanwhile do a part of it. Returns whether they are held.
+ */
+static bool view_cut_held(struct repl_io *io, struct bio *bio, struct repl_region *r,
+			  unsigned int first, unsigned int *end)
+{
+	struct repl_set *rs = io->rs;
+	unsigned int part, run = *end;
+	bool held = repl_map_held_run(r, first, &run);
+
+	repl_io_cut(io, bio, repl_chunk_sector(rs, r, run));
+	if (held && io->mapping &&
+	    (repl_claim_find(r, REPL_CLAIM_FILL | REPL_CLAIM_MERGE, first, run, NULL) ||
+	     view_part(rs, bio, r, first, run, &part))) {
+		run = first + 1;
+		repl_io_cut(io, bio, repl_chunk_sector(rs, r, run));
+	}
+	*end = run;
+	return held;
+}
+
+static int view_write(struct repl_io *io, struct bio *bio)
+{
+	struct repl_set *rs = io->rs;
+	bool merging = rs->stage != REPL_RUNNING;
+	unsigned int first, end, run, part;
+	struct repl_io *other;
+	struct repl_region *r;
+	unsigned long flags;
+
+	r = repl_bio_chunks(rs, bio, &first, &end);
+	flags = repl_region_lock(rs, r);
+	if (merging && !view_cut_held(io, bio, r, first, &end)) {
+		spin_unlock_irqrestore(&r->lock, flags);
+		repl_io_send(io, bio, REPL_SECONDARY);
+		return DM_MAPIO_REMAPPED;
+	}
+	if (view_part(rs, bio, r, first, end, &part))
+		return view_fill(io, r, part, flags);
+
+	run = end;
+	if (merging || repl_map_run(r, first, &run) != REPL_ACTIVE || run < end) {
+		other = repl_claim_find(r, REPL_CLAIM_FILL | REPL_CLAIM_MERGE,
+					first, end, NULL);
+		if (other) {
+			repl_io_wait_for(io, other);
+			spin_unlock_irqrestore(&r->lock, flags);
+			return DM_MAPIO_SUBMITTED;
+		}
+		repl_io_claim(io, REPL_CLAIM_WRITE, r, first, end);
+	}
+	spin_unlock_irqrestore(&r->lock, flags);
+	repl_io_send(io, bio, REPL_ACTIVE);
+	return DM_MAPIO_REMAPPED;
+}
+
+static int view_route(struct repl_io *io, struct bio *bio)
+{
+	struct repl_set *rs = io->rs;
+
+	if (unlikely(rs->stage == REPL_NONE))
+		return DM_MAPIO_KILL;
+	if (unlikely(bio->bi_opf & REQ_PREFLUSH))
+		return view_flush(io, bio);
+	if (rs->stage == REPL_DONE) {
+		repl_io_send(io, bio, REPL_SECONDARY);
+		return DM_MAPIO_REMAPPED;
+	}
+	repl_io_cut(io, bio, repl_region_end(rs, bio->bi_iter.bi_sector));
+	switch (bio_op(bio)) {
+	case REQ_OP_READ:
+		return view_read(io, bio);
+	case REQ_OP_DISCARD:
+		return view_discard(io, bio);
+	default:
+		return view_write(io, bio);
+	}
+}
+
+static int view_map(struct dm_target *ti, struct bio *bio)
+{
+	struct view *view = ti->private;
+	struct repl_set *rs = view->face.rs;
+	struct repl_io *io = repl_bio_io(bio);
+	bool by_chunk = bio_op(bio) != REQ_OP_DISCARD;
+
+	repl_io_init(io, rs, ti, view_resume_io);
+	return repl_io_map(io, bio, view_route,
+			   by_chunk ? rs->chunk_sectors : repl_region_sectors(rs));
+}
+
+static int view_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
+{
+	struct repl_io *io = repl_bio_io(bio);
+	struct repl_region *r = io->region;
+	unsigned long flags;
+
+	if (io->claim) {
+		spin_lock_irqsave(&r->lock, flags);
+		if (io->claim == REPL_CLAIM_WRITE && !*error)
+			repl_map_set(io->rs, r, REPL_ACTIVE, io->first, io->end);
+		repl_io_release_locked(io);
+		spin_unlock_irqrestore(&r->lock, flags);
+	}
+	repl_io_end(io, *error);
+	return DM_ENDIO_DONE;
+}
+
+static void view_presuspend(struct dm_target *ti)
+{
+	struct view *view = ti->private;
+
+	repl_cache_suspend(view->face.rs, true);
+	if (dm_noflush_suspending(ti))
+		repl_io_kick(view->face.rs, ti);
+}
+
+static void view_presuspend_undo(struct dm_target *ti)
+{
+	struct view *view = ti->private;
+
+	repl_cache_suspend(view->face.rs, false);
+}
+
+static void view_postsuspend(struct dm_target *ti)
+{
+	struct view *view = ti->private;
+
+	repl_merge_pause(view->face.rs);
+}
+
+static void view_resume(struct dm_target *ti)
+{
+	struct view *view = ti->private;
+	struct repl_set *rs = view->face.rs;
+
+	repl_set_bind(rs);
+	if (!view->manual_start)
+		repl_autostart(rs);
+	repl_merge_resume(rs);
+	repl_cache_suspend(rs, false);
+}
+
+static void view_put_devices(struct view *view)
+{
+	int i;
+
+	for (i = 0; i < REPL_NR_DEVS; i++)
+		if (view->dev[i])
+			dm_put_device(view->face.ti, view->dev[i]);
+}
+
+static int view_get_devices(struct view *view, char **argv)
+{
+	static const char * const names[] = {
+		[REPL_SECONDARY] = "secondary",
+		[REPL_HIDDEN] = "hidden",
+		[REPL_ACTIVE] = "active",
+	};
+	static const u8 order[] = { REPL_ACTIVE, REPL_HIDDEN, REPL_SECONDARY };
+	struct dm_target *ti = view->face.ti;
+	int i, r;
+
+	for (i = 0; i < REPL_NR_DEVS; i++) {
+		r = dm_get_device(ti, argv[i], dm_table_get_mode(ti->table),
+				  &view->dev[order[i]]);
+		if (r)
+			return repl_refuse(ti, r, "Cannot open the %s device %s",
+					   names[order[i]], argv[i]);
+	}
+	return 0;
+}
+
+/* The lengths of the devices, and none twice. */
+static int view_check_devices(struct view *view)
+{
+	dev_t self = disk_devt(dm_disk(dm_table_get_md(view->face.ti->table)));
+	struct dm_target *ti = view->face.ti;
+	sector_t size[REPL_NR_DEVS];
+	int i, j;
+
+	for (i = 0; i < REPL_NR_DEVS; i++) {
+		dev_t dev = view->dev[i]->bdev->bd_dev;
+
+		size[i] = bdev_nr_sectors(view->dev[i]->bdev);
+		if (dev == self)
+			return repl_refuse(ti, -EINVAL, "Device %s is the view itself",
+					   view->dev[i]->name);
+		for (j = 0; j < i; j++)
+			if (dev == view->dev[j]->bdev->bd_dev)
+				return repl_refuse(ti, -EINVAL,
+						   "Device %s is given twice; active, hidden and secondary are three devices",
+						   view->dev[i]->name);
+	}
+	if (size[REPL_ACTIVE] < size[REPL_SECONDARY] ||
+	    size[REPL_HIDDEN] < size[REPL_SECONDARY])
+		return repl_refuse(ti, -EINVAL,
+				   "Active disk, hidden disk, secondary disk's length are not the same: %llu, %llu, %llu sectors; active and hidden may be longer, not shorter",
+				   (u64)size[REPL_ACTIVE], (u64)size[REPL_HIDDEN],
+				   (u64)size[REPL_SECONDARY]);
+	if (ti->len != size[REPL_SECONDARY])
+		return repl_refuse(ti, -EINVAL,
+				   "Table length %llu is not the secondary's %llu sectors",
+				   (u64)ti->len, (u64)size[REPL_SECONDARY]);
+	return 0;
+}
+
+static int view_parse_options(struct view *view, struct dm_arg_set *as)
+{
+	struct dm_target *ti = view->face.ti;
+	unsigned int nr;
+	int r;
+
+	if (!as->argc)
+		return 0;
+	r = repl_parse_nr_options(ti, as, &nr);
+	if (r)
+		return r;
+	while (nr--) {
+		const char *opt = dm_shift_arg(as);
+
+		if (strcmp(opt, "manual_start"))
+			return repl_refuse(ti, -EINVAL,
+					   "Unknown option %s; a secondary has manual_start",
+					   opt);
+		if (view->manual_start)
+			return repl_refuse(ti, -EINVAL, "Option %s is given twice", opt);
+		view->manual_start = true;
+	}
+	return 0;
+}
+
+static void view_free(struct view *view)
+{
+	view_put_devices(view);
+	kfree(view);
+}
+
+/* <metadata|-> <active> <hidden> <secondary> <chunk sectors> [<#opts> <opt>...] */
+static int view_ctr(struct dm_target *ti, unsigned int argc, char **argv)
+{
+	struct dm_arg_set as = { .argc = argc, .argv = argv };
+	struct view *view;
+	u32 chunk_sectors;
+	int r;
+
+	if (argc < 5)
+		return repl_refuse(ti, -EINVAL,
+				   "%u arguments after secondary; it takes <metadata dev|-> <active dev> <hidden dev> <secondary dev> <chunk sectors> [<#opts> <opt>...]",
+				   argc);
+	/* The place of the metadata device. */
+	if (strcmp(argv[0], "-"))
+		return repl_refuse(ti, -EINVAL,
+				   "Metadata device %s: not supported yet; give - for none",
+				   argv[0]);
+	r = repl_parse_chunk(ti, argv[4], &chunk_sectors);
+	if (r)
+		return r;
+
+	view = kzalloc(sizeof(*view), GFP_KERNEL);
+	if (!view)
+		return repl_refuse(ti, -ENOMEM, "Out of memory for the view");
+	view->face.mode = &repl_view_mode;
+	view->face.ti = ti;
+
+	dm_consume_args(&as, 5);
+	r = view_parse_options(view, &as);
+	if (!r)
+		r = view_get_devices(view, argv + 1);
+	if (!r)
+		r = view_check_devices(view);
+	if (r)
+		goto bad;
+
+	view->face.rs = repl_set_get(ti, view->dev, chunk_sectors);
+	if (IS_ERR(view->face.rs)) {
+		r = PTR_ERR(view->face.rs);
+		goto bad;
+	}
+	repl_face_add(&view->face);
+
+	ti->private = view;
+	ti->num_flush_bios = 2;
+	ti->num_discard_bios = 1;
+	ti->num_write_zeroes_bios = 1;
+	ti->per_io_data_size = sizeof(struct repl_io);
+	ti->accounts_remapped_io = true;
+	return 0;
+bad:
+	view_free(view);
+	return r;
+}
+
+static void view_dtr(struct dm_target *ti)
+{
+	struct view *view = ti->private;
+
+	repl_face_del(&view->face);
+	repl_set_put_view(view->face.rs);
+	view_free(view);
+}
+
+static void view_status(struct dm_target *ti, char *result, unsigned int maxlen)
+{
+	struct view *view = ti->private;
+	struct repl_set *rs = view->face.rs;
+	u64 total = READ_ONCE(rs->merge.total);
+	u64 left = atomic64_read(&rs->nr_held);
+	unsigned int sz = 0;
+
+	DMEMIT("secondary %s %llu %u %llu/%llu %llu/%llu %llu/%llu - %s",
+	       repl_stage_name(READ_ONCE(rs->stage)), READ_ONCE(rs->epoch),
+	       rs->chunk_sectors,
+	       (u64)atomic64_read(&rs->nr_active), rs->nr_chunks,
+	       (u64)atomic64_read(&rs->nr_hidden), rs->nr_chunks,
+	       total ? total - min(left, total) : 0, total, repl_error_name(rs));
+}
+
+static void view_table(struct dm_target *ti, char *result, unsigned int maxlen)
+{
+	struct view *view = ti->private;
+	unsigned int sz = 0;
+
+	DMEMIT("secondary - %s %s %s %u", view->dev[REPL_ACTIVE]->name,
+	       view->dev[REPL_HIDDEN]->name, view->dev[REPL_SECONDARY]->name,
+	       view->face.rs->chunk_sectors);
+	if (view->manual_start)
+		DMEMIT(" 1 manual_start");
+}
+
+static int view_message(struct dm_target *ti, unsigned int argc, char **argv,
+			char *result, unsigned int maxlen)
+{
+	struct view *view = ti->private;
+
+	return repl_view_message(&view->face, argc, argv, result, maxlen);
+}
+
+static int view_iterate_devices(struct dm_target *ti, iterate_devices_callout_fn fn,
+				void *data)
+{
+	struct view *view = ti->private;
+	int i, r = 0;
+
+	for (i = 0; !r && i < REPL_NR_DEVS; i++)
+		r = fn(ti, view->dev[i], 0, ti->len, data);
+	return r;
+}
+
+/* A smaller write makes a copy of the rest of its chunk. */
+static void view_io_hints(struct dm_target *ti, struct queue_limits *limits)
+{
+	struct view *view = ti->private;
+	u32 chunk = view->face.rs->chunk_sectors << SECTOR_SHIFT;
+
+	limits->io_min = max(limits->io_min, chunk);
+}
+
+const struct repl_mode repl_view_mode = {
+	.name = "secondary",
+	.ctr = view_ctr,
+	.dtr = view_dtr,
+	.map = view_map,
+	.end_io = view_end_io,
+	.presuspend = view_presuspend,
+	.presuspend_undo = view_presuspend_undo,
+	.postsuspend = view_postsuspend,
+	.resume = view_resume,
+	.status = view_status,
+	.table = view_table,
+	.message = view_message,
+	.iterate_devices = view_iterate_devices,
+	.io_hints = view_io_hints,
+};
