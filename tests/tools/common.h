@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the test programs share: exit codes, failure messages, random numbers,
+ * devices and a few dmsetup calls.  Everything is static inline, so that each
+ * program stays one .c file.
+ */
+#ifndef TESTS_TOOLS_COMMON_H
+#define TESTS_TOOLS_COMMON_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EXIT_OK		0
+#define EXIT_MISMATCH	1
+#define EXIT_TROUBLE	2
+
+#define SECTOR_SIZE	512u
+#define SECTOR_SHIFT	9
+#define BUF_ALIGN	4096u
+#define MIB_SECTORS	2048u
+
+extern char **environ;
+
+static const char *prog = "test";
+
+/* One message at a time, whichever thread fails first. */
+static pthread_mutex_t report_lock __attribute__((unused)) =
+	PTHREAD_MUTEX_INITIALIZER;
+
+static inline void __attribute__((noreturn, format(printf, 2, 3)))
+quit(int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	fflush(stdout);
+	fprintf(stderr, "%s: ", prog);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	fflush(stderr);
+	_exit(code);
+}
+
+#define trouble(...)	quit(EXIT_TROUBLE, __VA_ARGS__)
+
+/* ---------------------------------------------------------------- numbers */
+
+static inline uint64_t mix64(uint64_t x)
+{
+	x += 0x9e3779b97f4a7c15ull;
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+	return x ^ (x >> 31);
+}
+
+struct rng {
+	uint64_t state;
+};
+
+static inline uint64_t rnd(struct rng *r)
+{
+	r->state += 0x9e3779b97f4a7c15ull;
+	return mix64(r->state);
+}
+
+/* Uniform in [0, n). */
+static inline uint64_t rnd_below(struct rng *r, uint64_t n)
+{
+	return n ? rnd(r) % n : 0;
+}
+
+static inline bool rnd_one_in(struct rng *r, unsigned int n)
+{
+	return rnd_below(r, n) == 0;
+}
+
+/* In [1, max], every power of two as likely as the next. */
+static inline uint64_t rnd_log(struct rng *r, uint64_t max)
+{
+	unsigned int bits = 64 - __builtin_clzll(max);
+	uint64_t v = 1 + rnd_below(r, 1ull << rnd_below(r, bits + 1));
+
+	return v > max ? 1 + rnd_below(r, max) : v;
+}
+
+static inline uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+static inline void sleep_us(uint64_t us)
+{
+	struct timespec ts = {
+		.tv_sec = us / 1000000,
+		.tv_nsec = us % 1000000 * 1000,
+	};
+
+	nanosleep(&ts, NULL);
+}
+
+static inline uint64_t parse_number(const char *what, const char *s)
+{
+	char *end;
+	uint64_t v;
+
+	errno = 0;
+	v = strtoull(s, &end, 0);
+	if (errno || end == s || *end || *s == '-')
+		trouble("%s: \"%s\" is not a number", what, s);
+	return v;
+}
+
+static inline unsigned int parse_chunk(const char *s)
+{
+	uint64_t v = parse_number("--chunk", s);
+
+	if (v < 1 || v > MIB_SECTORS || v & (v - 1))
+		trouble("--chunk: %s is not a power of two of sectors up to %u",
+			s, MIB_SECTORS);
+	return v;
+}
+
+/* ----------------------------------------------------------------- memory */
+
+static inline void *xcalloc(size_t n, size_t size)
+{
+	void *p = calloc(n, size);
+
+	if (!p)
+		trouble("out of memory (%zu x %zu bytes)", n, size);
+	return p;
+}
+
+static inline void *xbuffer(size_t bytes)
+{
+	void *p;
+
+	if (posix_memalign(&p, BUF_ALIGN, bytes))
+		trouble("out of memory (%zu bytes)", bytes);
+	return p;
+}
+
+/* ---------------------------------------------------------------- devices */
+
+struct dev {
+	const char *path;
+	int fd;
+	bool is_file;
+	uint64_t sectors;
+};
+
+static inline void dev_open(struct dev *d, const char *path, int flags)
+{
+	struct stat st;
+	uint64_t bytes;
+
+	d->path = path;
+	d->fd = open(path, flags | O_CLOEXEC);
+	if (d->fd < 0 || fstat(d->fd, &st))
+		trouble("%s: cannot open: %s", path, strerror(errno));
+	d->is_file = !S_ISBLK(st.st_mode);
+	if (d->is_file)
+		bytes = st.st_size;
+	else if (ioctl(d->fd, BLKGETSIZE64, &bytes))
+		trouble("%s: cannot get the size: %s", path, strerror(errno));
+	d->sectors = bytes >> SECTOR_SHIFT;
+	if (!d->sectors)
+		trouble("%s: is empty", path);
+}
+
+/* 0 or a negative errno; a short transfer is -EIO. */
+static inline int dev_read(struct dev *d, uint64_t sector, void *buf, size_t n)
+{
+	ssize_t r = pread(d->fd, buf, n << SECTOR_SHIFT, sector << SECTOR_SHIFT);
+
+	if (r < 0)
+		return -errno;
+	return (size_t)r == n << SECTOR_SHIFT ? 0 : -EIO;
+}
+
+static inline int dev_write(struct dev *d, uint64_t sector, const void *buf,
+			    size_t n)
+{
+	ssize_t r = pwrite(d->fd, buf, n << SECTOR_SHIFT, sector << SECTOR_SHIFT);
+
+	if (r < 0)
+		return -errno;
+	return (size_t)r == n << SECTOR_SHIFT ? 0 : -EIO;
+}
+
+/* BLKDISCARD or BLKZEROOUT; -ENOTTY and -EOPNOTSUPP mean: not to be had. */
+static inline int dev_range(struct dev *d, unsigned long cmd, uint64_t sector,
+			    uint64_t n)
+{
+	uint64_t range[2] = { sector << SECTOR_SHIFT, n << SECTOR_SHIFT };
+
+	return ioctl(d->fd, cmd, range) ? -errno : 0;
+}
+
+static inline bool not_to_be_had(int err)
+{
+	return err == -ENOTTY || err == -EOPNOTSUPP || err == -ENOSYS;
+}
+
+/* ---------------------------------------------------------------- dmsetup */
+
+/*
+ * Run dmsetup with up to four arguments.  Its output goes to out, or to ours.
+ * Returns its exit status.
+ */
+static inline int dm_run(char *out, size_t size, const char *a, const char *b,
+			 const char *c, const char *d)
+{
+	const char *argv[] = { "dmsetup", a, b, c, d, NULL };
+	posix_spawn_file_actions_t fa;
+	int pipefd[2], status, err;
+	size_t got = 0;
+	ssize_t r;
+	pid_t pid;
+
+	setenv("DM_DISABLE_UDEV", "1", 1);
+	if (pipe2(pipefd, O_CLOEXEC))
+		trouble("pipe: %s", strerror(errno));
+	posix_spawn_file_actions_init(&fa);
+	posix_spawn_file_actions_adddup2(&fa, pipefd[1], STDOUT_FILENO);
+	err = posix_spawnp(&pid, "dmsetup", &fa, NULL, (char **)argv, environ);
+	if (err)
+		trouble("cannot run dmsetup: %s", strerror(err));
+	posix_spawn_file_actions_destroy(&fa);
+	close(pipefd[1]);
+	while (got + 1 < size &&
+	       (r = read(pipefd[0], out + got, size - 1 - got)) > 0)
+		got += r;
+	if (size)
+		out[got] = '\0';
+	close(pipefd[0]);
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			trouble("waitpid: %s", strerror(errno));
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+static inline void dm_message(const char *name, const char *msg)
+{
+	char out[256];
+	int status = dm_run(out, sizeof(out), "message", name, "0", msg);
+
+	if (status)
+		trouble("dmsetup message %s 0 %s: exit status %d", name, msg,
+			status);
+}
+
+struct dm_status {
+	char stage[32];
+	unsigned long long epoch;
+	unsigned long long merged, to_merge;
+	char line[512];
+};
+
+/* False when the status cannot be had or does not look as it should. */
+static inline bool dm_get_status(const char *name, struct dm_status *st)
+{
+	unsigned long long chunk, active, hidden, total;
+	const char *p;
+
+	if (dm_run(st->line, sizeof(st->line), "status", name, NULL, NULL))
+		return false;
+	p = strstr(st->line, " secondary ");
+	return p && sscanf(p, " secondary %31s %llu %llu %llu/%llu %llu/%llu %llu/%llu",
+			   st->stage, &st->epoch, &chunk, &active, &total,
+			   &hidden, &total, &st->merged, &st->to_merge) == 9;
+}
+
+/*
+ * A checkpoint, complete when this returns: the message is sent and the epoch
+ * in the status line has moved on.
+ */
+static inline void dm_checkpoint(const char *name)
+{
+	struct dm_status before, after;
+	uint64_t end = now_ns() + 60000000000ull;
+	bool known = dm_get_status(name, &before);
+
+	if (known && strcmp(before.stage, "running"))
+		trouble("%s: stage %s before a checkpoint, not running", name,
+			before.stage);
+	dm_message(name, "checkpoint");
+	while (known) {
+		if (!dm_get_status(name, &after))
+			trouble("%s: no status after a checkpoint: \"%s\"",
+				name, after.line);
+		if (after.epoch > before.epoch)
+			break;
+		if (now_ns() > end)
+			trouble("%s: epoch still %llu 60 s after the checkpoint",
+				name, after.epoch);
+		sleep_us(10000);
+	}
+}
+
+#endif
