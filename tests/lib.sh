@@ -44,6 +44,11 @@ dmesg_since() {
 }
 dmesg_since > /dev/null
 
+# The same, but device-mapper's lines only, without its name in front.
+dm_log() {
+	dmesg_since | sed -n 's/^device-mapper: //p'
+}
+
 #
 # Underlying devices
 #
@@ -135,6 +140,17 @@ verify() {
 	pattern verify "$1" "$2" "${3:-0}" "${4:-}"
 }
 
+# eio DESCRIPTION COMMAND...: the command fails with EIO.
+eio() {
+	if ! capture "${@:2}"; then
+		like "$output" "Input/output error" "$1"
+	else
+		fail "$1"
+		diag "unexpected success of: ${*:2}"
+		return 1
+	fi
+}
+
 #
 # The target
 #
@@ -158,6 +174,13 @@ ingress_create() {
 	local top=$2
 	[[ $top == */* ]] || top=/dev/mapper/$top
 	dm_table "$1" "0 $(sectors "$top") replication ingress $top"
+}
+
+# rig CHUNK [SECONDARY]: a view and its ingress, "view" and "in", over RAM disks
+# or what the caller has laid over them.
+rig() {
+	secondary_create view /dev/ram0 /dev/ram1 "${2:-/dev/ram2}" "$1" &&
+		ingress_create in view
 }
 
 # primary_table METADATA|- LOCAL|- REPLICA REGION [OPTION...]
