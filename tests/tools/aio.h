@@ -17,7 +17,7 @@ static inline void aio_init(aio_context_t *ctx, unsigned int depth)
 
 /* What cb->aio_data holds comes back as the event's data. */
 static inline void aio_prepare(struct iocb *cb, int opcode, int fd, void *buf,
-			       uint64_t sector, size_t n, void *data)
+			       u64 sector, size_t n, void *data)
 {
 	memset(cb, 0, sizeof(*cb));
 	cb->aio_data = (uintptr_t)data;
@@ -41,7 +41,7 @@ static inline int aio_submit(aio_context_t ctx, struct iocb *cb)
 
 /* Waits for one event at least; timeout_ns 0 does not wait at all. */
 static inline long aio_reap(aio_context_t ctx, long min, long max,
-			    struct io_event *ev, uint64_t timeout_ns)
+			    struct io_event *ev, u64 timeout_ns)
 {
 	struct timespec ts = {
 		.tv_sec = timeout_ns / 1000000000,

@@ -12,7 +12,9 @@
 #endif
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <linux/fs.h>
+#include <linux/types.h>
 #include <pthread.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -37,16 +39,22 @@
 #define BUF_ALIGN	4096u
 #define MIB_SECTORS	2048u
 
+#define __noreturn	__attribute__((__noreturn__))
+#define __printf(a, b)	__attribute__((__format__(printf, a, b)))
+#define __maybe_unused	__attribute__((__unused__))
+
+typedef __u64 u64;		/* printed by %llu */
+typedef __s32 s32;
+typedef __u8 u8;
+
 extern char **environ;
 
 static const char *prog = "test";
 
 /* One message at a time, whichever thread fails first. */
-static pthread_mutex_t report_lock __attribute__((unused)) =
-	PTHREAD_MUTEX_INITIALIZER;
+static __maybe_unused pthread_mutex_t report_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static inline void __attribute__((noreturn, format(printf, 2, 3)))
-quit(int code, const char *fmt, ...)
+static inline __noreturn __printf(2, 3) void quit(int code, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -64,7 +72,7 @@ quit(int code, const char *fmt, ...)
 
 /* ---------------------------------------------------------------- numbers */
 
-static inline uint64_t mix64(uint64_t x)
+static inline u64 mix64(u64 x)
 {
 	x += 0x9e3779b97f4a7c15ull;
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
@@ -73,17 +81,17 @@ static inline uint64_t mix64(uint64_t x)
 }
 
 struct rng {
-	uint64_t state;
+	u64 state;
 };
 
-static inline uint64_t rnd(struct rng *r)
+static inline u64 rnd(struct rng *r)
 {
 	r->state += 0x9e3779b97f4a7c15ull;
 	return mix64(r->state);
 }
 
 /* Uniform in [0, n). */
-static inline uint64_t rnd_below(struct rng *r, uint64_t n)
+static inline u64 rnd_below(struct rng *r, u64 n)
 {
 	return n ? rnd(r) % n : 0;
 }
@@ -94,15 +102,15 @@ static inline bool rnd_one_in(struct rng *r, unsigned int n)
 }
 
 /* In [1, max], every power of two as likely as the next. */
-static inline uint64_t rnd_log(struct rng *r, uint64_t max)
+static inline u64 rnd_log(struct rng *r, u64 max)
 {
 	unsigned int bits = 64 - __builtin_clzll(max);
-	uint64_t v = 1 + rnd_below(r, 1ull << rnd_below(r, bits + 1));
+	u64 v = 1 + rnd_below(r, 1ull << rnd_below(r, bits + 1));
 
 	return v > max ? 1 + rnd_below(r, max) : v;
 }
 
-static inline uint64_t now_ns(void)
+static inline u64 now_ns(void)
 {
 	struct timespec ts;
 
@@ -110,7 +118,7 @@ static inline uint64_t now_ns(void)
 	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
 }
 
-static inline void sleep_us(uint64_t us)
+static inline void sleep_us(u64 us)
 {
 	struct timespec ts = {
 		.tv_sec = us / 1000000,
@@ -120,26 +128,68 @@ static inline void sleep_us(uint64_t us)
 	nanosleep(&ts, NULL);
 }
 
-static inline uint64_t parse_number(const char *what, const char *s)
+static inline u64 parse_number(const char *what, const char *s)
 {
 	char *end;
-	uint64_t v;
+	u64 v;
 
 	errno = 0;
 	v = strtoull(s, &end, 0);
 	if (errno || end == s || *end || *s == '-')
-		trouble("%s: \"%s\" is not a number", what, s);
+		trouble("--%s: \"%s\" is not a number", what, s);
 	return v;
 }
 
-static inline unsigned int parse_chunk(const char *s)
-{
-	uint64_t v = parse_number("--chunk", s);
+/* One option of a program: of the first three, what it sets. */
+struct arg {
+	const char *name;
+	const char **string;
+	u64 *number;
+	bool *flag;
+	bool value;		/* of the flag */
+};
 
-	if (v < 1 || v > MIB_SECTORS || v & (v - 1))
-		trouble("--chunk: %s is not a power of two of sectors up to %u",
-			s, MIB_SECTORS);
-	return v;
+#define MAX_ARGS	24
+
+static inline void set_arg(const struct arg *arg, const char *value)
+{
+	if (arg->string)
+		*arg->string = value;
+	else if (arg->number)
+		*arg->number = parse_number(arg->name, value);
+	else
+		*arg->flag = arg->value;
+}
+
+/* False: not what the usage says.  --help does not come back. */
+static inline bool parse_args(int argc, char **argv, const struct arg *args,
+			      const char *usage)
+{
+	struct option options[MAX_ARGS + 2] = { { "help", no_argument, NULL, 'h' } };
+	int i, c;
+
+	for (i = 0; i < MAX_ARGS && args[i].name; i++) {
+		options[i + 1].name = args[i].name;
+		options[i + 1].has_arg = args[i].flag ? no_argument : required_argument;
+		options[i + 1].val = 256 + i;
+	}
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == 'h') {
+			fputs(usage, stdout);
+			exit(EXIT_OK);
+		}
+		if (c < 256)
+			return false;
+		set_arg(&args[c - 256], optarg);
+	}
+	return optind == argc;
+}
+
+static inline void check_chunk(u64 chunk)
+{
+	if (chunk < 1 || chunk > MIB_SECTORS || chunk & (chunk - 1))
+		trouble("chunk: %llu is not a power of two of sectors up to %u",
+			chunk, MIB_SECTORS);
 }
 
 /* ----------------------------------------------------------------- memory */
@@ -168,13 +218,13 @@ struct dev {
 	const char *path;
 	int fd;
 	bool is_file;
-	uint64_t sectors;
+	u64 sectors;
 };
 
 static inline void dev_open(struct dev *d, const char *path, int flags)
 {
 	struct stat st;
-	uint64_t bytes;
+	u64 bytes;
 
 	d->path = path;
 	d->fd = open(path, flags | O_CLOEXEC);
@@ -191,7 +241,7 @@ static inline void dev_open(struct dev *d, const char *path, int flags)
 }
 
 /* 0 or a negative errno; a short transfer is -EIO. */
-static inline int dev_read(struct dev *d, uint64_t sector, void *buf, size_t n)
+static inline int dev_read(struct dev *d, u64 sector, void *buf, size_t n)
 {
 	ssize_t r = pread(d->fd, buf, n << SECTOR_SHIFT, sector << SECTOR_SHIFT);
 
@@ -200,7 +250,7 @@ static inline int dev_read(struct dev *d, uint64_t sector, void *buf, size_t n)
 	return (size_t)r == n << SECTOR_SHIFT ? 0 : -EIO;
 }
 
-static inline int dev_write(struct dev *d, uint64_t sector, const void *buf,
+static inline int dev_write(struct dev *d, u64 sector, const void *buf,
 			    size_t n)
 {
 	ssize_t r = pwrite(d->fd, buf, n << SECTOR_SHIFT, sector << SECTOR_SHIFT);
@@ -211,10 +261,10 @@ static inline int dev_write(struct dev *d, uint64_t sector, const void *buf,
 }
 
 /* BLKDISCARD or BLKZEROOUT; -ENOTTY and -EOPNOTSUPP mean: not to be had. */
-static inline int dev_range(struct dev *d, unsigned long cmd, uint64_t sector,
-			    uint64_t n)
+static inline int dev_range(struct dev *d, unsigned long cmd, u64 sector,
+			    u64 n)
 {
-	uint64_t range[2] = { sector << SECTOR_SHIFT, n << SECTOR_SHIFT };
+	u64 range[2] = { sector << SECTOR_SHIFT, n << SECTOR_SHIFT };
 
 	return ioctl(d->fd, cmd, range) ? -errno : 0;
 }
@@ -274,15 +324,15 @@ static inline void dm_message(const char *name, const char *msg)
 
 struct dm_status {
 	char stage[32];
-	unsigned long long epoch;
-	unsigned long long merged, to_merge;
+	u64 epoch;
+	u64 merged, to_merge;
 	char line[512];
 };
 
 /* False when the status cannot be had or does not look as it should. */
 static inline bool dm_get_status(const char *name, struct dm_status *st)
 {
-	unsigned long long chunk, active, hidden, total;
+	u64 chunk, active, hidden, total;
 	const char *p;
 
 	if (dm_run(st->line, sizeof(st->line), "status", name, NULL, NULL))
@@ -300,7 +350,7 @@ static inline bool dm_get_status(const char *name, struct dm_status *st)
 static inline void dm_checkpoint(const char *name)
 {
 	struct dm_status before, after;
-	uint64_t end = now_ns() + 60000000000ull;
+	u64 end = now_ns() + 60000000000ull;
 	bool known = dm_get_status(name, &before);
 
 	if (known && strcmp(before.stage, "running"))

@@ -19,7 +19,6 @@
 #include "common.h"
 #include "stamp.h"
 
-#include <getopt.h>
 #include <signal.h>
 
 #define MAX_IO		128u		/* sectors: 64 KiB */
@@ -40,7 +39,7 @@ static const char usage_text[] =
 
 /* Failed writes since the last known content: their first and last number. */
 struct doubt {
-	uint64_t first, last;
+	u64 first, last;
 };
 
 struct worker {
@@ -48,18 +47,18 @@ struct worker {
 	unsigned int id;
 	struct rng rng;
 	struct dev dev;
-	uint64_t start, len;
-	uint64_t op;
+	u64 start, len;
+	u64 op;
 	void *buf;
-	uint64_t reads, writes, flushes, failed;
-	uint64_t unread;		/* sectors; in the end: of the final compare */
-	uint64_t longest_ns;
+	u64 reads, writes, flushes, failed;
+	u64 unread;		/* sectors; in the end: of the final compare */
+	u64 longest_ns;
 };
 
 static struct dev view;
-static uint64_t *model;
+static u64 *model;
 static struct doubt *doubts;
-static unsigned int chunk = 8;
+static u64 chunk = 8;
 static bool allow_eio, verify_all;
 static const char *stop_file;
 static atomic_bool stop;
@@ -70,35 +69,34 @@ static void on_signal(int sig)
 	atomic_store(&stop, true);
 }
 
-static void note_latency(struct worker *w, uint64_t start)
+static void note_latency(struct worker *w, u64 start)
 {
-	uint64_t ns = now_ns() - start;
+	u64 ns = now_ns() - start;
 
 	if (ns > w->longest_ns)
 		w->longest_ns = ns;
 }
 
 /* True if the error may be passed over. */
-static bool tolerated(struct worker *w, const char *what, uint64_t sector,
+static bool tolerated(struct worker *w, const char *what, u64 sector,
 		      size_t n, int err)
 {
 	if (!err)
 		return false;
 	if (!allow_eio || err != -EIO)
 		trouble("%s: %s of %zu sectors at offset %llu (chunk %llu) failed: %s",
-			view.path, what, n,
-			(unsigned long long)sector << SECTOR_SHIFT,
-			(unsigned long long)(sector / chunk), strerror(-err));
+			view.path, what, n, sector << SECTOR_SHIFT,
+			sector / chunk, strerror(-err));
 	w->failed++;
 	return true;
 }
 
 /* Can this be one of the failed writes to this sector? */
-static bool settles_doubt(const struct worker *w, uint64_t sector,
+static bool settles_doubt(const struct worker *w, u64 sector,
 			  const void *buf)
 {
 	struct doubt *d = &doubts[sector];
-	uint64_t tag = sector_tag(buf, sector);
+	u64 tag = sector_tag(buf, sector);
 
 	if (!d->first || tag & TAG_FLAGS || tag_face(tag) != FACE_VIEW ||
 	    tag_thread(tag) != w->id || tag_op(tag) < d->first ||
@@ -108,7 +106,7 @@ static bool settles_doubt(const struct worker *w, uint64_t sector,
 	return true;
 }
 
-static void check(struct worker *w, uint64_t sector, size_t n, const void *buf)
+static void check(struct worker *w, u64 sector, size_t n, const void *buf)
 {
 	const char *p = buf;
 	size_t i;
@@ -125,18 +123,17 @@ static void check(struct worker *w, uint64_t sector, size_t n, const void *buf)
 		return;
 	pthread_mutex_lock(&report_lock);
 	fprintf(stderr, "hammer: wrong data, thread %u, after its op %llu\n",
-		w->id, (unsigned long long)w->op);
+		w->id, w->op);
 	report_range(&w->dev, sector, n - i, chunk, model, p);
 	if (doubts[sector].first)
 		fprintf(stderr, "  or a failed write between op %llu and op %llu\n",
-			(unsigned long long)doubts[sector].first,
-			(unsigned long long)doubts[sector].last);
+			doubts[sector].first, doubts[sector].last);
 	quit(EXIT_MISMATCH, "FAILED");
 }
 
-static void do_read(struct worker *w, uint64_t sector, size_t n)
+static void do_read(struct worker *w, u64 sector, size_t n)
 {
-	uint64_t start = now_ns();
+	u64 start = now_ns();
 	int err = dev_read(&w->dev, sector, w->buf, n);
 
 	note_latency(w, start);
@@ -148,10 +145,10 @@ static void do_read(struct worker *w, uint64_t sector, size_t n)
 	check(w, sector, n, w->buf);
 }
 
-static void do_write(struct worker *w, uint64_t sector, size_t n)
+static void do_write(struct worker *w, u64 sector, size_t n)
 {
-	uint64_t tag = tag_make(FACE_VIEW, 0, w->id, w->op);
-	uint64_t start, s;
+	u64 tag = tag_make(FACE_VIEW, 0, w->id, w->op);
+	u64 start, s;
 	int err;
 
 	stamp_fill(w->buf, sector, n, tag);
@@ -174,7 +171,7 @@ static void do_write(struct worker *w, uint64_t sector, size_t n)
 
 static void do_flush(struct worker *w)
 {
-	uint64_t start = now_ns();
+	u64 start = now_ns();
 	int err = fdatasync(w->dev.fd) ? -errno : 0;
 
 	note_latency(w, start);
@@ -188,8 +185,8 @@ static void *hammer(void *arg)
 
 	while (!atomic_load(&stop)) {
 		size_t n = rnd_log(&w->rng, w->len < MAX_IO ? w->len : MAX_IO);
-		uint64_t sector = w->start + rnd_below(&w->rng, w->len - n + 1);
-		uint64_t failed = w->failed;
+		u64 sector = w->start + rnd_below(&w->rng, w->len - n + 1);
+		u64 failed = w->failed;
 
 		w->op++;
 		switch (rnd_below(&w->rng, 100)) {
@@ -212,7 +209,7 @@ static void *hammer(void *arg)
 static void *sweep(void *arg)
 {
 	struct worker *w = arg;
-	uint64_t sector, end = w->start + w->len;
+	u64 sector, end = w->start + w->len;
 
 	for (sector = w->start; sector < end; sector += CHECK_IO)
 		do_read(w, sector, end - sector < CHECK_IO ? end - sector : CHECK_IO);
@@ -231,10 +228,10 @@ static void run_all(struct worker *w, unsigned int n, void *(*fn)(void *))
 }
 
 /* Borders between the threads are put where a chunk is not aligned. */
-static struct worker *make_workers(unsigned int n, uint64_t seed)
+static struct worker *make_workers(unsigned int n, u64 seed)
 {
 	struct worker *w = xcalloc(n, sizeof(*w));
-	uint64_t share = view.sectors / n;
+	u64 share = view.sectors / n;
 	unsigned int i;
 
 	if (share < 16)
@@ -254,7 +251,7 @@ static struct worker *make_workers(unsigned int n, uint64_t seed)
 
 static void *clockwork(void *arg)
 {
-	uint64_t seconds = *(uint64_t *)arg, end = now_ns() + seconds * 1000000000;
+	u64 seconds = *(u64 *)arg, end = now_ns() + seconds * 1000000000;
 
 	while (!atomic_load(&stop)) {
 		if (seconds && now_ns() >= end)
@@ -267,10 +264,10 @@ static void *clockwork(void *arg)
 	return NULL;
 }
 
-static void totals(const struct worker *w, unsigned int n, uint64_t seed,
-		   uint64_t longest_ns)
+static void totals(const struct worker *w, unsigned int n, u64 seed,
+		   u64 longest_ns)
 {
-	uint64_t reads = 0, writes = 0, flushes = 0, failed = 0, unread = 0;
+	u64 reads = 0, writes = 0, flushes = 0, failed = 0, unread = 0;
 	unsigned int i;
 
 	for (i = 0; i < n; i++) {
@@ -281,22 +278,22 @@ static void totals(const struct worker *w, unsigned int n, uint64_t seed,
 		unread += w[i].unread;
 	}
 	printf("hammer: ok seed %llu reads %llu writes %llu flushes %llu failed %llu unread_sectors %llu longest_ms %llu\n",
-	       (unsigned long long)seed, (unsigned long long)reads,
-	       (unsigned long long)writes, (unsigned long long)flushes,
-	       (unsigned long long)failed, (unsigned long long)unread,
-	       (unsigned long long)(longest_ns / 1000000));
+	       seed, reads, writes, flushes, failed, unread,
+	       longest_ns / 1000000);
 }
 
-static void run(unsigned int threads, uint64_t seconds, uint64_t seed)
+static void run(unsigned int threads, u64 seconds, u64 seed)
 {
 	struct worker *w = make_workers(threads, seed);
-	uint64_t i, longest = 0;
+	u64 i, longest = 0;
 	pthread_t timer;
 
 	for (i = 0; i < view.sectors; i++)
 		model[i] = TAG_FOREIGN;
 	if (verify_all)
 		run_all(w, threads, sweep);
+	for (i = 0; i < threads; i++)
+		w[i].longest_ns = 0;
 	printf("hammer: started\n");
 	fflush(stdout);
 	if (pthread_create(&timer, NULL, clockwork, &seconds))
@@ -314,46 +311,31 @@ static void run(unsigned int threads, uint64_t seconds, uint64_t seed)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "view", required_argument, NULL, 'v' },
-		{ "seconds", required_argument, NULL, 's' },
-		{ "threads", required_argument, NULL, 't' },
-		{ "seed", required_argument, NULL, 'r' },
-		{ "chunk", required_argument, NULL, 'c' },
-		{ "verify", no_argument, NULL, 'V' },
-		{ "allow-eio", no_argument, NULL, 'e' },
-		{ "stop-file", required_argument, NULL, 'f' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	uint64_t seconds = UINT64_MAX, threads = 4, seed = now_ns();
+	u64 seconds = UINT64_MAX, threads = 4, seed = now_ns();
 	const char *path = NULL;
-	int c;
+	const struct arg args[] = {
+		{ "view", .string = &path },
+		{ "seconds", .number = &seconds },
+		{ "threads", .number = &threads },
+		{ "seed", .number = &seed },
+		{ "chunk", .number = &chunk },
+		{ "verify", .flag = &verify_all, .value = true },
+		{ "allow-eio", .flag = &allow_eio, .value = true },
+		{ "stop-file", .string = &stop_file },
+		{ NULL },
+	};
 
 	prog = "hammer";
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (c) {
-		case 'v': path = optarg; break;
-		case 's': seconds = parse_number("--seconds", optarg); break;
-		case 't': threads = parse_number("--threads", optarg); break;
-		case 'r': seed = parse_number("--seed", optarg); break;
-		case 'c': chunk = parse_chunk(optarg); break;
-		case 'V': verify_all = true; break;
-		case 'e': allow_eio = true; break;
-		case 'f': stop_file = optarg; break;
-		case 'h': fputs(usage_text, stdout); return EXIT_OK;
-		default: fputs(usage_text, stderr); return EXIT_TROUBLE;
-		}
-	}
-	if (!path || optind != argc || seconds == UINT64_MAX || !threads ||
-	    threads > 256) {
+	if (!parse_args(argc, argv, args, usage_text) || !path ||
+	    seconds == UINT64_MAX || !threads || threads > 256) {
 		fputs(usage_text, stderr);
 		return EXIT_TROUBLE;
 	}
+	check_chunk(chunk);
 	signal(SIGTERM, on_signal);
 	signal(SIGINT, on_signal);
 	stamp_salt = mix64(seed);
-	printf("hammer: seed %llu\n", (unsigned long long)seed);
+	printf("hammer: seed %llu\n", seed);
 	dev_open(&view, path, O_RDWR | O_DIRECT);
 	model = xcalloc(view.sectors, sizeof(*model));
 	doubts = xcalloc(view.sectors, sizeof(*doubts));

@@ -37,8 +37,6 @@
 #include "aio.h"
 #include "stamp.h"
 
-#include <getopt.h>
-
 #define READS		4		/* per cell */
 #define READ_IO		128u
 #define FILL_IO		MIB_SECTORS
@@ -59,11 +57,11 @@ static const char usage_text[] =
 "exit status: 0 all is well, 1 wrong data, 2 usage or I/O trouble\n";
 
 struct io {
-	uint64_t sector;
+	u64 sector;
 	size_t n;
 	bool write;
-	uint64_t after_ns;		/* since the start of the round */
-	uint64_t start_ns, end_ns;
+	u64 after_ns;		/* since the start of the round */
+	u64 start_ns, end_ns;
 	int err;
 	struct cell *cell;
 	void *buf;
@@ -71,7 +69,7 @@ struct io {
 };
 
 struct cell {
-	uint64_t start;
+	u64 start;
 	size_t len;
 	struct io write[2];		/* of the ingress */
 	unsigned int writes;
@@ -89,33 +87,32 @@ struct pair {
 	aio_context_t writer_aio, reader_aio;
 	struct cell cells[MAX_CELLS];
 	unsigned int nr_cells;
-	uint64_t op, start_ns;
+	u64 op, start_ns;
 	bool more;
-	uint64_t rounds, reads, overlaps, second_writes, view_writes, read_ns;
+	u64 rounds, reads, overlaps, second_writes, view_writes, read_ns;
 	void *check_buf;
 };
 
 static struct {
 	const char *view, *ingress, *name;
-	unsigned int chunk, pairs, cells;
-	uint64_t seconds, delay_ns, seed;
+	u64 chunk, threads, cells, seconds, delay_ms, seed;
 } opt = {
-	.chunk = 8, .pairs = 4, .cells = 8, .seconds = 30,
-	.delay_ns = 20000000,
+	.chunk = 8, .threads = 8, .cells = 8, .seconds = 30, .delay_ms = 20,
 };
 
 static struct dev view, ingress;
-static uint64_t sectors;
-static uint64_t *view_model, *ingress_model;
+static u64 sectors;
+static u64 *view_model, *ingress_model;
 static struct pair *pairs;
+static u64 nr_pairs, delay_ns;
 static unsigned int epoch;
-static uint64_t deadline_ns;
+static u64 deadline_ns;
 
 /* The epoch's cells in the order in which they are raced. */
 static struct {
-	uint64_t start, len;
+	u64 start, len;
 } *deck;
-static uint64_t deck_size;
+static u64 deck_size;
 static size_t max_cell;
 static atomic_ulong deck_next;
 static pthread_barrier_t epoch_start, epoch_end;
@@ -126,21 +123,20 @@ static bool over;
 static void print_io(const char *what, const struct io *io, const struct pair *p)
 {
 	fprintf(stderr, "    %s: sectors %llu to %llu, from %lld to %lld us\n", what,
-		(unsigned long long)io->sector,
-		(unsigned long long)(io->sector + io->n - 1),
+		io->sector, io->sector + io->n - 1,
 		((long long)io->start_ns - (long long)p->start_ns) / 1000,
 		io->end_ns ? ((long long)io->end_ns - (long long)p->start_ns) / 1000 : -1);
 }
 
-static void __attribute__((noreturn))
-wrong(const struct pair *p, const struct cell *c, const struct io *io,
-      uint64_t sector, const void *buf, const char *when)
+static __noreturn void wrong(const struct pair *p, const struct cell *c,
+			     const struct io *io, u64 sector, const void *buf,
+			     const char *when)
 {
 	unsigned int i;
 
 	pthread_mutex_lock(&report_lock);
 	fprintf(stderr, "racer: wrong data in %s: %s, after %u checkpoints, seed %llu\n",
-		view.path, when, epoch, (unsigned long long)opt.seed);
+		view.path, when, epoch, opt.seed);
 	report_sector(&view, sector, opt.chunk, view_model[sector], buf);
 	if (p) {
 		if (io)
@@ -150,20 +146,16 @@ wrong(const struct pair *p, const struct cell *c, const struct io *io,
 		if (c->has_view_write)
 			print_io("view write", &c->view_write, p);
 		fprintf(stderr, "  in round %llu of pair %u, after %llu good reads\n",
-			(unsigned long long)p->rounds, p->id,
-			(unsigned long long)p->reads);
+			p->rounds, p->id, p->reads);
 	}
 	quit(EXIT_MISMATCH, "FAILED");
 }
 
-static void __attribute__((noreturn))
-failed(const char *dev, bool write, uint64_t sector, size_t n, int err)
+static __noreturn void failed(const char *dev, bool write, u64 sector, size_t n, int err)
 {
 	trouble("%s: %s of %zu sectors at offset %llu (chunk %llu) failed: %s; after %u checkpoints, seed %llu",
-		dev, write ? "write" : "read", n,
-		(unsigned long long)sector << SECTOR_SHIFT,
-		(unsigned long long)(sector / opt.chunk), strerror(-err), epoch,
-		(unsigned long long)opt.seed);
+		dev, write ? "write" : "read", n, sector << SECTOR_SHIFT,
+		sector / opt.chunk, strerror(-err), epoch, opt.seed);
 }
 
 /* ------------------------------------------------------------------ cells */
@@ -171,7 +163,7 @@ failed(const char *dev, bool write, uint64_t sector, size_t n, int err)
 /* Cut the device into cells of one to sixteen chunks and shuffle them. */
 static void shuffle_deck(struct rng *r)
 {
-	uint64_t pos = 0, len, i, j;
+	u64 pos = 0, len, i, j;
 
 	for (deck_size = 0; pos < sectors; pos += len, deck_size++) {
 		len = opt.chunk * rnd_log(r, max_cell / opt.chunk);
@@ -190,8 +182,8 @@ static void shuffle_deck(struct rng *r)
 	atomic_store(&deck_next, 0);
 }
 
-static void set_io(struct cell *c, struct io *io, uint64_t sector, size_t n,
-		   void *buf, uint64_t after_ns)
+static void set_io(struct cell *c, struct io *io, u64 sector, size_t n,
+		   void *buf, u64 after_ns)
 {
 	memset(io, 0, sizeof(*io));
 	io->cell = c;
@@ -201,11 +193,11 @@ static void set_io(struct cell *c, struct io *io, uint64_t sector, size_t n,
 	io->after_ns = after_ns;
 }
 
-static void set_write(struct pair *p, struct cell *c, uint64_t sector, size_t n,
-		      uint64_t after_ns)
+static void set_write(struct pair *p, struct cell *c, u64 sector, size_t n,
+		      u64 after_ns)
 {
 	struct io *io = &c->write[c->writes++];
-	uint64_t tag = tag_make(FACE_INGRESS, epoch, p->id, p->op++);
+	u64 tag = tag_make(FACE_INGRESS, epoch, p->id, p->op++);
 
 	set_io(c, io, sector, n,
 	       (char *)c->data + ((sector - c->start) << SECTOR_SHIFT), after_ns);
@@ -218,7 +210,7 @@ static void set_write(struct pair *p, struct cell *c, uint64_t sector, size_t n,
 static void plan_writes(struct pair *p, struct cell *c)
 {
 	struct rng *r = &p->rng;
-	uint64_t from = c->start, end = c->start + c->len, mid;
+	u64 from = c->start, end = c->start + c->len, mid;
 
 	c->writes = 0;
 	if (rnd_one_in(r, 2)) {
@@ -232,7 +224,7 @@ static void plan_writes(struct pair *p, struct cell *c)
 	mid = from + 1 + rnd_below(r, end - from - 1);
 	set_write(p, c, from, mid - from, 0);
 	set_write(p, c, mid, end - mid,
-		  opt.delay_ns / 2 + rnd_below(r, 3 * opt.delay_ns / 2));
+		  delay_ns / 2 + rnd_below(r, 3 * delay_ns / 2));
 	p->second_writes++;
 }
 
@@ -248,14 +240,14 @@ static void plan_reads(struct pair *p, struct cell *c)
 
 		set_io(c, &c->read[i], c->start + rnd_below(r, c->len - n + 1), n,
 		       c->read[i].buf,
-		       rnd_below(r, i ? opt.delay_ns : 2 * opt.delay_ns));
+		       rnd_below(r, i ? delay_ns : 2 * delay_ns));
 	}
 	c->has_view_write = rnd_one_in(r, 4);
 	if (c->has_view_write) {
 		size_t n = rnd_log(r, most < 12 ? most : 12);
 
 		set_io(c, io, c->start + rnd_below(r, c->len - n + 1), n, io->buf,
-		       rnd_below(r, opt.delay_ns));
+		       rnd_below(r, delay_ns));
 		io->write = true;
 		stamp_fill(io->buf, io->sector, n,
 			   tag_make(FACE_VIEW, epoch, p->id, p->op++));
@@ -268,7 +260,7 @@ static bool plan_round(struct pair *p)
 {
 	p->nr_cells = 0;
 	while (p->nr_cells < opt.cells) {
-		uint64_t i = atomic_fetch_add(&deck_next, 1);
+		u64 i = atomic_fetch_add(&deck_next, 1);
 		struct cell *c = &p->cells[p->nr_cells];
 
 		if (i >= deck_size || now_ns() > deadline_ns)
@@ -292,7 +284,7 @@ static int by_time(const void *a, const void *b)
 	       ((*x)->after_ns < (*y)->after_ns);
 }
 
-static unsigned int reap(aio_context_t aio, struct dev *d, uint64_t wait_ns)
+static unsigned int reap(aio_context_t aio, struct dev *d, u64 wait_ns)
 {
 	struct io_event ev[32];
 	long n = aio_reap(aio, wait_ns ? 1 : 0, 32, ev, wait_ns), i;
@@ -303,7 +295,7 @@ static unsigned int reap(aio_context_t aio, struct dev *d, uint64_t wait_ns)
 		io->end_ns = now_ns();
 		if (ev[i].res < 0)
 			failed(d->path, io->write, io->sector, io->n, ev[i].res);
-		if ((uint64_t)ev[i].res != io->cb.aio_nbytes)
+		if ((u64)ev[i].res != io->cb.aio_nbytes)
 			failed(d->path, io->write, io->sector, io->n, -EIO);
 	}
 	return n;
@@ -317,7 +309,7 @@ static void play(struct pair *p, aio_context_t aio, struct dev *d,
 
 	qsort(list, n, sizeof(*list), by_time);
 	while (done < n) {
-		uint64_t now = now_ns(), at;
+		u64 now = now_ns(), at;
 		int err;
 
 		if (i == n) {
@@ -370,7 +362,7 @@ static void play_reads(struct pair *p)
 	play(p, p->reader_aio, &view, list, n);
 }
 
-static bool in_view_write(const struct cell *c, uint64_t sector)
+static bool in_view_write(const struct cell *c, u64 sector)
 {
 	return c->has_view_write && sector >= c->view_write.sector &&
 	       sector < c->view_write.sector + c->view_write.n;
@@ -379,11 +371,11 @@ static bool in_view_write(const struct cell *c, uint64_t sector)
 static void check_read(struct pair *p, struct cell *c, struct io *io)
 {
 	const char *buf = io->buf;
-	uint64_t tag;
+	u64 tag;
 	size_t i;
 
 	for (i = 0; i < io->n; i++, buf += SECTOR_SIZE) {
-		uint64_t s = io->sector + i;
+		u64 s = io->sector + i;
 
 		if (in_view_write(c, s)) {
 			if (!find_leak(buf, s, 1, epoch, &tag))
@@ -412,7 +404,7 @@ static void check_cell(struct pair *p, struct cell *c)
 
 	if (c->has_view_write)
 		model_set(view_model, vw->sector, vw->n,
-			  *(const uint64_t *)vw->buf);
+			  *(const u64 *)vw->buf);
 	err = dev_read(&view, c->start, p->check_buf, c->len);
 	if (err)
 		failed(view.path, false, c->start, c->len, err);
@@ -495,10 +487,10 @@ static void make_pairs(void)
 {
 	unsigned int i, j;
 
-	pairs = xcalloc(opt.pairs, sizeof(*pairs));
-	pthread_barrier_init(&epoch_start, NULL, 2 * opt.pairs + 1);
-	pthread_barrier_init(&epoch_end, NULL, 2 * opt.pairs + 1);
-	for (i = 0; i < opt.pairs; i++) {
+	pairs = xcalloc(nr_pairs, sizeof(*pairs));
+	pthread_barrier_init(&epoch_start, NULL, 2 * nr_pairs + 1);
+	pthread_barrier_init(&epoch_end, NULL, 2 * nr_pairs + 1);
+	for (i = 0; i < nr_pairs; i++) {
 		struct pair *p = &pairs[i];
 
 		p->id = i;
@@ -526,7 +518,7 @@ static void checkpoint(void)
 
 static void fill(void)
 {
-	uint64_t tag = tag_make(FACE_INGRESS, 0, 0xff, 0), s, n;
+	u64 tag = tag_make(FACE_INGRESS, 0, 0xff, 0), s, n;
 	void *buf = xbuffer(FILL_IO << SECTOR_SHIFT);
 	int err;
 
@@ -550,7 +542,7 @@ static void compare_some(struct rng *r, unsigned int times)
 	int err;
 
 	while (times--) {
-		uint64_t s = rnd_below(r, sectors - n + 1);
+		u64 s = rnd_below(r, sectors - n + 1);
 
 		err = dev_read(&view, s, buf, n);
 		if (err)
@@ -565,10 +557,10 @@ static void compare_some(struct rng *r, unsigned int times)
 
 static void totals(void)
 {
-	uint64_t rounds = 0, reads = 0, overlaps = 0, second = 0, vw = 0, ns = 0;
+	u64 rounds = 0, reads = 0, overlaps = 0, second = 0, vw = 0, ns = 0;
 	unsigned int i;
 
-	for (i = 0; i < opt.pairs; i++) {
+	for (i = 0; i < nr_pairs; i++) {
 		rounds += pairs[i].rounds;
 		reads += pairs[i].reads;
 		overlaps += pairs[i].overlaps;
@@ -577,11 +569,9 @@ static void totals(void)
 		ns += pairs[i].read_ns;
 	}
 	printf("racer: ok seed %llu epochs %u rounds %llu reads %llu overlaps %llu second_writes %llu view_writes %llu mean_read_us %llu\n",
-	       (unsigned long long)opt.seed, epoch, (unsigned long long)rounds,
-	       (unsigned long long)reads, (unsigned long long)overlaps,
-	       (unsigned long long)second, (unsigned long long)vw,
-	       (unsigned long long)(reads ? ns / reads / 1000 : 0));
-	if (reads && ns / reads < opt.delay_ns / 2)
+	       opt.seed, epoch, rounds, reads, overlaps, second, vw,
+	       reads ? ns / reads / 1000 : 0);
+	if (reads && ns / reads < delay_ns / 2)
 		printf("racer: warning: the mean read took less than half of --delay-ms: is the secondary slow to read?\n");
 }
 
@@ -603,53 +593,40 @@ static void run(void)
 	totals();
 }
 
-static void parse_args(int argc, char **argv)
+static bool parse(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "view", required_argument, NULL, 'v' },
-		{ "ingress", required_argument, NULL, 'i' },
-		{ "name", required_argument, NULL, 'n' },
-		{ "chunk", required_argument, NULL, 'c' },
-		{ "seconds", required_argument, NULL, 's' },
-		{ "threads", required_argument, NULL, 't' },
-		{ "cells", required_argument, NULL, 'C' },
-		{ "delay-ms", required_argument, NULL, 'd' },
-		{ "seed", required_argument, NULL, 'r' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+	static const struct arg args[] = {
+		{ "view", .string = &opt.view },
+		{ "ingress", .string = &opt.ingress },
+		{ "name", .string = &opt.name },
+		{ "chunk", .number = &opt.chunk },
+		{ "seconds", .number = &opt.seconds },
+		{ "threads", .number = &opt.threads },
+		{ "cells", .number = &opt.cells },
+		{ "delay-ms", .number = &opt.delay_ms },
+		{ "seed", .number = &opt.seed },
+		{ NULL },
 	};
-	int c;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (c) {
-		case 'v': opt.view = optarg; break;
-		case 'i': opt.ingress = optarg; break;
-		case 'n': opt.name = optarg; break;
-		case 'c': opt.chunk = parse_chunk(optarg); break;
-		case 's': opt.seconds = parse_number("--seconds", optarg); break;
-		case 't': opt.pairs = parse_number("--threads", optarg) / 2; break;
-		case 'C': opt.cells = parse_number("--cells", optarg); break;
-		case 'd': opt.delay_ns = parse_number("--delay-ms", optarg) * 1000000; break;
-		case 'r': opt.seed = parse_number("--seed", optarg); break;
-		case 'h': fputs(usage_text, stdout); exit(EXIT_OK);
-		default: fputs(usage_text, stderr); exit(EXIT_TROUBLE);
-		}
-	}
-	if (!opt.view || !opt.ingress || !opt.name || optind != argc ||
-	    !opt.pairs || opt.pairs > 128 || !opt.cells ||
-	    opt.cells > MAX_CELLS || !opt.seconds || !opt.delay_ns) {
-		fputs(usage_text, stderr);
-		exit(EXIT_TROUBLE);
-	}
+	opt.seed = now_ns();
+	return parse_args(argc, argv, args, usage_text) && opt.view &&
+	       opt.ingress && opt.name && opt.threads > 1 &&
+	       opt.threads <= 256 && opt.cells && opt.cells <= MAX_CELLS &&
+	       opt.seconds && opt.delay_ms;
 }
 
 int main(int argc, char **argv)
 {
 	prog = "racer";
-	opt.seed = now_ns();
-	parse_args(argc, argv);
+	if (!parse(argc, argv)) {
+		fputs(usage_text, stderr);
+		return EXIT_TROUBLE;
+	}
+	check_chunk(opt.chunk);
+	nr_pairs = opt.threads / 2;
+	delay_ns = opt.delay_ms * 1000000;
 	stamp_salt = mix64(opt.seed);
-	printf("racer: seed %llu\n", (unsigned long long)opt.seed);
+	printf("racer: seed %llu\n", opt.seed);
 	fflush(stdout);
 	dev_open(&view, opt.view, O_RDWR | O_DIRECT);
 	dev_open(&ingress, opt.ingress, O_RDWR | O_DIRECT);

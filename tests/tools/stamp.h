@@ -30,45 +30,45 @@ enum face {
 #define PAIRS		(SECTOR_SIZE / 16)
 
 /* Tells one run's data from another's on the same device. */
-static uint64_t stamp_salt;
+static u64 stamp_salt;
 
-static inline uint64_t tag_make(enum face face, unsigned int epoch,
-				unsigned int thread, uint64_t op)
+static inline u64 tag_make(enum face face, unsigned int epoch,
+			   unsigned int thread, u64 op)
 {
-	return (uint64_t)face << 60 | (uint64_t)(epoch & 0xffff) << 44 |
-	       (uint64_t)(thread & 0xff) << 36 | ((op + 1) & 0xfffffffffull);
+	return (u64)face << 60 | (u64)(epoch & 0xffff) << 44 |
+	       (u64)(thread & 0xff) << 36 | ((op + 1) & 0xfffffffffull);
 }
 
-static inline enum face tag_face(uint64_t tag)
+static inline enum face tag_face(u64 tag)
 {
 	return tag >> 60 & 3;
 }
 
-static inline unsigned int tag_epoch(uint64_t tag)
+static inline unsigned int tag_epoch(u64 tag)
 {
 	return tag >> 44 & 0xffff;
 }
 
-static inline unsigned int tag_thread(uint64_t tag)
+static inline unsigned int tag_thread(u64 tag)
 {
 	return tag >> 36 & 0xff;
 }
 
-static inline uint64_t tag_op(uint64_t tag)
+static inline u64 tag_op(u64 tag)
 {
 	return (tag & 0xfffffffffull) - 1;
 }
 
-static inline uint64_t pair_word(uint64_t tag, uint64_t sector, unsigned int i)
+static inline u64 pair_word(u64 tag, u64 sector, unsigned int i)
 {
 	return mix64(tag ^ stamp_salt) ^ (sector * PAIRS + i);
 }
 
-static inline void stamp_fill(void *buf, uint64_t sector, size_t n, uint64_t tag)
+static inline void stamp_fill(void *buf, u64 sector, size_t n, u64 tag)
 {
-	uint64_t key = mix64(tag ^ stamp_salt);
-	uint64_t *w = buf;
-	uint64_t i;
+	u64 key = mix64(tag ^ stamp_salt);
+	u64 *w = buf;
+	u64 i;
 
 	if (!tag) {
 		memset(buf, 0, n * SECTOR_SIZE);
@@ -82,7 +82,7 @@ static inline void stamp_fill(void *buf, uint64_t sector, size_t n, uint64_t tag
 
 static inline bool sector_is_zero(const void *buf)
 {
-	const uint64_t *w = buf;
+	const u64 *w = buf;
 	unsigned int i;
 
 	for (i = 0; i < 2 * PAIRS; i++)
@@ -91,10 +91,10 @@ static inline bool sector_is_zero(const void *buf)
 	return true;
 }
 
-static inline uint64_t sector_hash(const void *buf)
+static inline u64 sector_hash(const void *buf)
 {
-	const uint64_t *w = buf;
-	uint64_t h = 0;
+	const u64 *w = buf;
+	u64 h = 0;
 	unsigned int i;
 
 	for (i = 0; i < 2 * PAIRS; i++)
@@ -103,10 +103,10 @@ static inline uint64_t sector_hash(const void *buf)
 }
 
 /* What the sector's content should be by a tag without TAG_MAYBE_ZERO. */
-static inline bool sector_is(const void *buf, uint64_t sector, uint64_t tag)
+static inline bool sector_is(const void *buf, u64 sector, u64 tag)
 {
-	uint64_t key, pos = sector * PAIRS;
-	const uint64_t *w = buf;
+	u64 key, pos = sector * PAIRS;
+	const u64 *w = buf;
 	unsigned int i;
 
 	if (!tag)
@@ -121,9 +121,9 @@ static inline bool sector_is(const void *buf, uint64_t sector, uint64_t tag)
 }
 
 /* The tag of whatever is there. */
-static inline uint64_t sector_tag(const void *buf, uint64_t sector)
+static inline u64 sector_tag(const void *buf, u64 sector)
 {
-	uint64_t tag = *(const uint64_t *)buf;
+	u64 tag = *(const u64 *)buf;
 
 	if (!(tag & TAG_FLAGS) && sector_is(buf, sector, tag))
 		return tag;
@@ -134,14 +134,14 @@ static inline uint64_t sector_tag(const void *buf, uint64_t sector)
  * Compare n sectors with the model.  What a discard left open is settled by
  * what is found.  Returns the first sector (from 0) that differs, or n.
  */
-static inline size_t model_check(uint64_t *model, uint64_t sector, size_t n,
+static inline size_t model_check(u64 *model, u64 sector, size_t n,
 				 const void *buf)
 {
 	const char *p = buf;
 	size_t i;
 
 	for (i = 0; i < n; i++, p += SECTOR_SIZE) {
-		uint64_t tag = model[sector + i];
+		u64 tag = model[sector + i];
 
 		if (sector_is(p, sector + i, tag & ~TAG_MAYBE_ZERO))
 			model[sector + i] = tag & ~TAG_MAYBE_ZERO;
@@ -153,14 +153,14 @@ static inline size_t model_check(uint64_t *model, uint64_t sector, size_t n,
 	return i;
 }
 
-static inline void model_set(uint64_t *model, uint64_t sector, size_t n,
-			     uint64_t tag)
+static inline void model_set(u64 *model, u64 sector, size_t n,
+			     u64 tag)
 {
 	while (n--)
 		model[sector++] = tag;
 }
 
-static inline void model_discard(uint64_t *model, uint64_t sector, size_t n)
+static inline void model_discard(u64 *model, u64 sector, size_t n)
 {
 	for (; n--; sector++)
 		if (model[sector])
@@ -172,14 +172,14 @@ static inline void model_discard(uint64_t *model, uint64_t sector, size_t n)
  * the given epoch or later?  Returns the first sector (from 0), or n.  Good
  * for sectors that somebody else is writing meanwhile: torn pairs do not count.
  */
-static inline size_t find_leak(const void *buf, uint64_t sector, size_t n,
-			       unsigned int epoch, uint64_t *tag)
+static inline size_t find_leak(const void *buf, u64 sector, size_t n,
+			       unsigned int epoch, u64 *tag)
 {
-	const uint64_t *w = buf;
+	const u64 *w = buf;
 	size_t i;
 
 	for (i = 0; i < n * PAIRS; i++) {
-		uint64_t t = w[2 * i];
+		u64 t = w[2 * i];
 
 		if (tag_face(t) == FACE_INGRESS && !(t & TAG_FLAGS) &&
 		    tag_epoch(t) >= epoch &&
@@ -193,7 +193,7 @@ static inline size_t find_leak(const void *buf, uint64_t sector, size_t n,
 
 /* --------------------------------------------------------------- messages */
 
-static inline void tag_describe(char *out, size_t size, uint64_t tag)
+static inline void tag_describe(char *out, size_t size, u64 tag)
 {
 	static const char *const face[] = { "?", "view", "ingress", "first fill" };
 	const char *maybe = tag & TAG_MAYBE_ZERO ? "zeros (discarded) or " : "";
@@ -203,19 +203,18 @@ static inline void tag_describe(char *out, size_t size, uint64_t tag)
 		snprintf(out, size, "zeros");
 	else if (tag & TAG_FOREIGN)
 		snprintf(out, size, "%swhat was there before (hash %016llx)",
-			 maybe, (unsigned long long)tag);
+			 maybe, tag);
 	else
 		snprintf(out, size, "%sdata of %s op %llu of thread %u, written after checkpoint %u",
 			 maybe, face[tag_face(tag)],
-			 (unsigned long long)tag_op(tag), tag_thread(tag),
-			 tag_epoch(tag));
+			 tag_op(tag), tag_thread(tag), tag_epoch(tag));
 }
 
 /* One 16-byte pair: whose is it, and of which sector? */
-static inline void pair_describe(char *out, size_t size, const uint64_t *w,
-				 uint64_t sector, uint64_t sectors)
+static inline void pair_describe(char *out, size_t size, const u64 *w,
+				 u64 sector, u64 sectors)
 {
-	uint64_t pos = w[1] ^ mix64(w[0] ^ stamp_salt);
+	u64 pos = w[1] ^ mix64(w[0] ^ stamp_salt);
 	size_t len;
 
 	if (!w[0] && !w[1]) {
@@ -230,10 +229,10 @@ static inline void pair_describe(char *out, size_t size, const uint64_t *w,
 	len = strlen(out);
 	if (pos / PAIRS != sector)
 		snprintf(out + len, size - len, ", but of sector %llu",
-			 (unsigned long long)(pos / PAIRS));
+			 pos / PAIRS);
 }
 
-static inline void print_bytes(const char *what, const uint8_t *b)
+static inline void print_bytes(const char *what, const u8 *b)
 {
 	unsigned int i;
 
@@ -244,12 +243,12 @@ static inline void print_bytes(const char *what, const uint8_t *b)
 }
 
 /* A sector that is not what its tag says: everything one wants to know. */
-static inline void report_sector(const struct dev *d, uint64_t sector,
-				 unsigned int chunk, uint64_t tag,
+static inline void report_sector(const struct dev *d, u64 sector,
+				 unsigned int chunk, u64 tag,
 				 const void *buf)
 {
-	const uint64_t *w = buf;
-	uint64_t want[2 * PAIRS];
+	const u64 *w = buf;
+	u64 want[2 * PAIRS];
 	char text[160];
 	unsigned int i = 0;
 
@@ -259,24 +258,23 @@ static inline void report_sector(const struct dev *d, uint64_t sector,
 		       w[2 * i + 1] == want[2 * i + 1])
 			i++;
 	fprintf(stderr, "  %s: offset %llu (sector %llu, chunk %llu, sector %llu of it), byte %u of the sector\n",
-		d->path, (unsigned long long)sector << SECTOR_SHIFT,
-		(unsigned long long)sector, (unsigned long long)(sector / chunk),
-		(unsigned long long)(sector % chunk), i * 16);
+		d->path, sector << SECTOR_SHIFT, sector, sector / chunk,
+		sector % chunk, i * 16);
 	tag_describe(text, sizeof(text), tag);
 	fprintf(stderr, "    expected: %s\n", text);
 	pair_describe(text, sizeof(text), w + 2 * i, sector, d->sectors);
 	fprintf(stderr, "    found:    %s\n", text);
 	if (!(tag & TAG_FLAGS))
-		print_bytes("expected", (uint8_t *)(want + 2 * i));
-	print_bytes("found   ", (const uint8_t *)(w + 2 * i));
+		print_bytes("expected", (u8 *)(want + 2 * i));
+	print_bytes("found   ", (const u8 *)(w + 2 * i));
 }
 
 /*
  * Sectors that differ from the model, from the first bad one on: details of a
  * few, the number of all, and whether a second read gives the same.
  */
-static inline void report_range(struct dev *d, uint64_t sector, size_t n,
-				unsigned int chunk, const uint64_t *model,
+static inline void report_range(struct dev *d, u64 sector, size_t n,
+				unsigned int chunk, const u64 *model,
 				const void *buf)
 {
 	const char *p = buf;
@@ -285,7 +283,7 @@ static inline void report_range(struct dev *d, uint64_t sector, size_t n,
 	int err = dev_read(d, sector, again, n);
 
 	for (i = 0; i < n; i++, p += SECTOR_SIZE) {
-		uint64_t tag = model[sector + i];
+		u64 tag = model[sector + i];
 
 		if (sector_is(p, sector + i, tag & ~TAG_MAYBE_ZERO) ||
 		    (tag & TAG_MAYBE_ZERO && sector_is_zero(p)))
@@ -296,7 +294,7 @@ static inline void report_range(struct dev *d, uint64_t sector, size_t n,
 			same++;
 	}
 	fprintf(stderr, "  %zu of %zu sectors from sector %llu on are wrong; ",
-		bad, n, (unsigned long long)sector);
+		bad, n, sector);
 	if (err)
 		fprintf(stderr, "a second read failed: %s\n", strerror(-err));
 	else
