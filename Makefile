@@ -42,17 +42,17 @@ check: all
 demo: all
 	@tests/vm/run tests/demo.sh
 
-# Sparse exits well whatever it finds, so its output has to be looked at.
+# What sparse finds does not fail the build, so its output has to be looked at.
 .PHONY: sparse
 sparse: deps
 	@mkdir -p build
-	touch -c dm-replication/*.c
-	$(KBUILD) C=2 modules 2>&1 | tee build/sparse.log
-	@! grep -E 'warning:|error:' build/sparse.log
+	@$(KBUILD) C=2 modules > build/sparse.log 2>&1; status=$$?; \
+	cat build/sparse.log; \
+	[ $$status -eq 0 ] && ! grep -qE 'warning:|error:' build/sparse.log
 
 .PHONY: shell
 shell: all
-	@tests/vm/run --interactive
+	-@tests/vm/run --interactive
 
 .PHONY: install modules_install
 install: modules_install
