@@ -46,7 +46,8 @@ dmesg_since > /dev/null
 
 # The same, but device-mapper's lines only, without its name in front.
 dm_log() {
-	dmesg_since | sed -n 's/^device-mapper: //p'
+	dd bs=8192 iflag=nonblock <&"$kmsg" 2> /dev/null |
+		sed -n 's/^[0-9]*,[^;]*;device-mapper: //p'
 }
 
 #
