@@ -100,9 +100,10 @@ dm_delay() {
 
 dm_names() {
 	# "No devices found" is one line without a tab.
-	dmsetup ls 2> /dev/null | sed -n 's/\t.*//p'
+	dmsetup ls | sed -n 's/\t.*//p'
 }
 
+# dm_column NAME COLUMN: one of those that dmsetup info -c knows
 dm_column() {
 	dmsetup info -c --noheadings -o "$2" "$1" 2> /dev/null
 }
@@ -111,17 +112,19 @@ dm_column() {
 # others: an ingress before its top, the top before its stores. Fails if any
 # stays.
 dm_remove_all() {
-	local end=$((SECONDS + 30)) name names
-	while names=$(dm_names) && [ -n "$names" ]; do
-		for name in $names; do
-			# I/O that a suspended device holds keeps it open.
-			[ "$(dm_column "$name" suspended)" != Suspended ] ||
-				dmsetup resume "$name"
-			[ "$(dm_column "$name" open)" != 0 ] ||
-				dmsetup remove "$name"
-		done
+	local before='' now name suspended open end
+	while now=$(dmsetup info -c --noheadings --separator ' ' -o name,suspended,open) &&
+	      [ "$now" != "No devices found" ]; do
+		if [ "$now" != "$before" ]; then
+			before=$now
+			end=$((SECONDS + 10))
+		fi
 		[ $SECONDS -lt $end ] || return 1
-		[ "$names" != "$(dm_names)" ] || sleep 0.2
+		while read -r name suspended open; do
+			# I/O that a suspended device holds keeps it open.
+			[ "$suspended" != Suspended ] || dmsetup resume "$name"
+			[ "$open" != 0 ] || dmsetup remove "$name"
+		done <<< "$now"
 	done
 }
 
@@ -150,6 +153,37 @@ eio() {
 		diag "unexpected success of: ${*:2}"
 		return 1
 	fi
+}
+
+#
+# Bios, as the kernel's own tracing sees them
+#
+
+tracing=/sys/kernel/debug/tracing
+
+# From here on bios are recorded.
+bios_begin() {
+	echo 1 > $tracing/events/block/block_bio_queue/enable
+	echo > $tracing/trace
+}
+
+# bios NAME...: what was sent to these dm devices since then, in order. Each bio is
+# a line "NAME KIND SECTOR+SECTORS"; the kind is R, W, D for discard or N for
+# zeroes, with F in front of it for a flush and behind it for FUA.
+bios() {
+	stat -L -c 'device %n %Hr,%Lr' "${@/#//dev/mapper/}" | awk '
+		$1 == "device" {
+			sub(".*/", "", $2)
+			name[$3] = $2
+			next
+		}
+		{
+			for (i = 1; i < NF && $i != "block_bio_queue:"; i++);
+			if ($(i + 1) in name) {
+				gsub("[SAM]", "", $(i + 2))
+				print name[$(i + 1)], $(i + 2), $(i + 3) "+" $(i + 5)
+			}
+		}' - $tracing/trace
 }
 
 #

@@ -24,39 +24,37 @@ status() {
 	cat "$scratch/$1.status"
 }
 
-# A name that is not a number is a device that somebody has open: neither it nor
-# the module goes away.
+# A device that somebody has open: neither it nor the module goes away.
 hold='
 	. tests/lib.sh
 	ramdisks 3 16
 	secondary_create held /dev/ram0 /dev/ram1 /dev/ram2 8
 	sleep 1000 < /dev/mapper/held &
 	sleep 1
-	trap - EXIT'
+	trap - EXIT
+	printf "one\ntwo\n"
+	exit 200'
 
 # shellcheck disable=SC2016 # expanded in the VM
 SEED=42 vm good bash -c 'echo "$REPL_ROOT $SEED $1"; test -d /sys/module/dm_replication' good "a  b"
-vm status --no-module bash -c 'printf "one\ntwo\n"; exit 200'
-wait
-vm warning --no-module bash -c 'echo "WARNING: not really" > /dev/kmsg'
 vm held bash -c "$hold"
 wait
+vm warning --no-module bash -c 'echo "WARNING: not really" > /dev/kmsg'
 vm crash --no-module bash -c 'echo before; echo c > /proc/sysrq-trigger; sleep 100'
+wait
 vm slow --no-module --timeout 20 sleep 1000
 wait
 
 is "$(said good)" "$PWD 42 a  b" "a script has its arguments and its environment"
 is "$(status good)" 0 "a good run succeeds"
 
-is "$(said status | head -n 2 | od -c)" "$(printf 'one\ntwo\n' | od -c)" "output comes back byte for byte"
-is "$(status status)" 200 "so does the script's status"
-
 like "$(said warning)" "the kernel complained: .*WARNING: not really" "a kernel warning is reported"
 is "$(status warning)" 1 "and fails the run"
 
 like "$(said held)" "# harness: device-mapper devices are left over: held" "a device left over is reported"
 like "$(said held)" "# harness: the module does not unload" "so is a module that does not unload"
-is "$(status held)" 1 "and fails the run"
+is "$(said held | head -n 2 | od -c)" "$(printf 'one\ntwo\n' | od -c)" "output comes back byte for byte"
+is "$(status held)" 200 "so does the script's status"
 
 like "$(said crash)" "^before" "output before a crash is not lost"
 like "$(said crash)" "# harness: the VM died" "a crash is reported"
