@@ -85,11 +85,31 @@ static const struct stripe *pick_stripe(struct worker *w)
 	return &w->stripes[i < w->nr_stripes ? i : w->nr_stripes - 1];
 }
 
+/*
+ * Straight after the operation before, which is most likely still in flight and
+ * in the same chunk.  False if its stripe ends there.
+ */
+static bool follow(struct worker *w, struct op *op)
+{
+	u64 left = w->follow_end - w->follow;
+
+	if (!left)
+		return false;
+	op->sector = w->follow;
+	op->n = 1 + rnd_below(&w->rng, left < opt.chunk ? left : opt.chunk);
+	return true;
+}
+
 static void pick_range(struct worker *w, struct op *op)
 {
-	const struct stripe *s = pick_stripe(w);
-	u64 end = s->start + s->len;
+	const struct stripe *s;
+	u64 end;
 
+	if (!rnd_one_in(&w->rng, 3) && follow(w, op))
+		return;
+	s = pick_stripe(w);
+	end = s->start + s->len;
+	w->follow_end = end;
 	op->n = rnd_log(&w->rng, s->len < MAX_IO ? s->len : MAX_IO);
 	op->sector = s->start + rnd_below(&w->rng, s->len - op->n + 1);
 	switch (rnd_below(&w->rng, 8)) {
@@ -149,8 +169,10 @@ static void make_op(struct worker *w, struct op *op)
 	op->tag = tag_make(w->face, epoch, w->id, op->number);
 	if (op->kind == FLUSH)
 		return;
-	pick_range(w, op);
-	if (op->kind == WIDE) {
+	if (op->kind != WIDE) {
+		pick_range(w, op);
+		w->follow = op->sector + op->n;
+	} else {
 		op->n = rnd_log(&w->rng, sectors < MAX_IO ? sectors : MAX_IO);
 		op->sector = rnd_below(&w->rng, sectors - op->n + 1);
 	}

@@ -40,7 +40,7 @@ static const char usage_text[] =
 "  --seed N               default: from the clock\n"
 "  --ops N                operations of all threads together, default 20000\n"
 "  --threads N            half of them each for view and ingress, default 8\n"
-"  --qd N                 requests in flight per thread, default 4, up to 16\n"
+"  --qd N                 requests in flight per thread, default 8, up to 16\n"
 "  --checkpoint-every N   operations between checkpoints, default ops / 10\n"
 "  --live-checkpoints     every other checkpoint while the threads write\n"
 "  --discard              discard, too\n"

@@ -52,6 +52,7 @@ struct worker {
 	struct stripe *stripes;
 	size_t nr_stripes, max_stripes;
 	u64 next_op;
+	u64 follow, follow_end;	/* where the last operation and its stripe ended */
 	struct op ops[MAX_QD], spare;
 	bool have_spare;
 	struct record *log;
@@ -67,7 +68,7 @@ static struct {
 	u64 chunk, threads, qd, seed, ops, every, failover_timeout;
 	bool discard, zeroout, failover, fill, live;
 } opt = {
-	.chunk = 8, .threads = 8, .qd = 4, .ops = 20000,
+	.chunk = 8, .threads = 8, .qd = 8, .ops = 20000,
 	.zeroout = true, .failover = true, .fill = true,
 	.failover_timeout = 600,
 };
