@@ -18,19 +18,39 @@ static struct block_device *view_bdev(struct repl_set *rs)
  * throws away. But a mounted filesystem has hands on its pages, and would not
  * survive that; it will not survive the checkpoint either, but not by our fault.
  *
- * This waits for pages under writeback, and so for the view's own I/O.
+ * This waits for pages under writeback, and so for the view's own I/O, inside the
+ * read side of dm's SRCU, which a suspend waits for. It cannot be that the suspend
+ * has deferred that I/O: presuspend comes first, and waits for cache_lock.
+ *
+ * A suspended view loses what can go without waiting. Returns -EBUSY if pages are
+ * left then; with @later they go when it is resumed.
  */
+static int drop_cache(struct repl_set *rs, bool later)
+{
+	struct address_space *mapping = compat_bdev_mapping(view_bdev(rs));
+	int r = 0;
+
+	mutex_lock(&rs->cache_lock);
+	if (rs->suspended) {
+		invalidate_mapping_pages(mapping, 0, -1);
+		if (mapping->nrpages) {
+			rs->cache_stale = later;
+			r = -EBUSY;
+		}
+	} else if (view_bdev(rs)->bd_holder) {
+		invalidate_inode_pages2(mapping);
+	} else {
+		truncate_inode_pages(mapping, 0);
+	}
+	mutex_unlock(&rs->cache_lock);
+	return r;
+}
+
 static void cache_work(struct work_struct *work)
 {
 	struct repl_set *rs = container_of(work, struct repl_set, cache_work);
-	struct address_space *mapping = compat_bdev_mapping(view_bdev(rs));
 
-	if (view_bdev(rs)->bd_holder)
-		invalidate_inode_pages2(mapping);
-	else
-		truncate_inode_pages(mapping, 0);
-	WRITE_ONCE(rs->cache_dropped, true);
-	wake_up(&rs->cache_wait);
+	drop_cache(rs, true);
 }
 
 /**
@@ -41,44 +61,39 @@ static void cache_work(struct work_struct *work)
  */
 void repl_cache_init(struct repl_set *rs)
 {
+	mutex_init(&rs->cache_lock);
 	INIT_WORK(&rs->cache_work, cache_work);
-	init_waitqueue_head(&rs->cache_wait);
 }
 
 /**
- * repl_cache_suspend - the view is going to be suspended, or is resumed
+ * repl_cache_suspend - the view is going to be suspended
  * @rs: the set
- * @suspended: which
  *
- * Context: may sleep.
+ * Context: presuspend, when the view still does I/O; may sleep for that.
  */
-void repl_cache_suspend(struct repl_set *rs, bool suspended)
+void repl_cache_suspend(struct repl_set *rs)
 {
-	WRITE_ONCE(rs->suspended, suspended);
-	wake_up(&rs->cache_wait);
+	mutex_lock(&rs->cache_lock);
+	rs->suspended = true;
+	mutex_unlock(&rs->cache_lock);
 }
 
-/*
- * Messages are served inside the read side of dm's SRCU, which a suspend waits
- * for; so here must be no waiting for a page whose I/O the suspend has deferred.
- * A work waits in our place, and we stop when a suspend begins.
+/**
+ * repl_cache_resume - the view is about to do I/O again
+ * @rs: the set
  *
- * Returns 0, or -EBUSY if the view is suspended and pages are left.
+ * Pages that a checkpoint had to leave are dropped now.
+ *
+ * Context: may sleep, but for no I/O of the view.
  */
-static int drop_cache(struct repl_set *rs)
+void repl_cache_resume(struct repl_set *rs)
 {
-	struct address_space *mapping = compat_bdev_mapping(view_bdev(rs));
-
-	if (!READ_ONCE(rs->suspended)) {
-		WRITE_ONCE(rs->cache_dropped, false);
-		queue_work(system_unbound_wq, &rs->cache_work);
-		wait_event(rs->cache_wait, READ_ONCE(rs->cache_dropped) ||
-			   READ_ONCE(rs->suspended));
-		if (READ_ONCE(rs->cache_dropped))
-			return 0;
-	}
-	invalidate_mapping_pages(mapping, 0, -1);
-	return mapping->nrpages ? -EBUSY : 0;
+	mutex_lock(&rs->cache_lock);
+	rs->suspended = false;
+	if (rs->cache_stale)
+		schedule_work(&rs->cache_work);
+	rs->cache_stale = false;
+	mutex_unlock(&rs->cache_lock);
 }
 
 /**
@@ -114,26 +129,10 @@ void repl_autostart(struct repl_set *rs)
 	mutex_unlock(&rs->admin);
 }
 
-/**
- * repl_checkpoint - move the view to what the primary has written
- * @rs: the set, in stage running
- * @stop: go to stage done with it
- *
- * Buffered writes to the view that are under way meanwhile may fall on either
- * side; everything earlier is gone.
- *
- * Context: may sleep; rs->admin held.
- * Return: 0, or a negative errno: nothing has changed then. -EBUSY if the view is
- * suspended and has pages in its cache that cannot be dropped.
- */
-int repl_checkpoint(struct repl_set *rs, bool stop)
+/* Behind the closed gate: flush the secondary, and empty the stores. */
+static int move_view(struct repl_set *rs, bool stop)
 {
 	int r;
-
-	lockdep_assert_held(&rs->admin);
-	r = drop_cache(rs);
-	if (r)
-		return r;
 
 	repl_gate_close(rs);
 	r = blkdev_issue_flush(rs->bdev[REPL_SECONDARY]);
@@ -145,9 +144,38 @@ int repl_checkpoint(struct repl_set *rs, bool stop)
 		}
 	}
 	repl_gate_open(rs);
-	if (r)
-		repl_fail(rs, REPL_SECONDARY_IO);
-	else
-		drop_cache(rs);		/* what was read meanwhile */
 	return r;
+}
+
+/**
+ * repl_checkpoint - move the view to what the primary has written
+ * @rs: the set, in stage running
+ * @stop: go to stage done with it
+ *
+ * The secondary is flushed first, to fail before anything is lost, and to have
+ * less to flush while the gate is closed. Buffered writes to the view that are
+ * under way meanwhile may fall on either side; everything earlier is gone.
+ *
+ * Context: may sleep; rs->admin held.
+ * Return: 0, or a negative errno: the view is where it was then. -EBUSY if it is
+ * suspended and has pages in its cache that cannot be dropped.
+ */
+int repl_checkpoint(struct repl_set *rs, bool stop)
+{
+	int r;
+
+	lockdep_assert_held(&rs->admin);
+	r = blkdev_issue_flush(rs->bdev[REPL_SECONDARY]);
+	if (!r) {
+		r = drop_cache(rs, false);
+		if (r)
+			return r;
+		r = move_view(rs, stop);
+	}
+	if (r) {
+		repl_fail(rs, REPL_SECONDARY_IO);
+		return r;
+	}
+	drop_cache(rs, true);		/* what was read meanwhile */
+	return 0;
 }

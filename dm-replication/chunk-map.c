@@ -109,6 +109,26 @@ enum repl_dev repl_map_run(struct repl_region *r, unsigned int first,
 }
 
 /**
+ * repl_map_next_run - repl_map_run() as repl_copy_start() wants it
+ * @r: the region
+ * @first: where to begin, in the region
+ * @run_end: out: where the run of chunks that are in the same place ends
+ * @end: where to stop
+ * @from: out: where they are
+ *
+ * Context: any; r->lock held.
+ * Return: false if @first is at the end.
+ */
+bool repl_map_next_run(struct repl_region *r, unsigned int *first,
+		       unsigned int *run_end, unsigned int end, enum repl_dev *from)
+{
+	*run_end = end;
+	if (*first < end)
+		*from = repl_map_run(r, *first, run_end);
+	return *first < end;
+}
+
+/**
  * repl_map_held_run - does a store hold this chunk, and how many more with it
  * @r: the region
  * @first: the chunk, in the region

@@ -81,7 +81,7 @@ void repl_io_release_locked(struct repl_io *io)
 	hlist_del(&io->node);
 	io->claim = REPL_CLAIM_NONE;
 	/*
-	 * Nobody new can find it now. If repl_io_kick() is just taking a waiter
+	 * Nobody new can find it now. If repl_io_requeue() is just taking a waiter
 	 * away, either we see the list whole and take its lock, or it is done.
 	 */
 	if (likely(list_empty_careful(&io->waiters)))
@@ -114,21 +114,18 @@ void repl_io_release(struct repl_io *io)
  * @mask: kinds of claim, enum repl_claim
  * @first: the first chunk, in the region
  * @end: behind the last one
- * @except: not this one; may be NULL
  *
  * Context: any; r->lock held.
  * Return: one of them, or NULL.
  */
 struct repl_io *repl_claim_find(struct repl_region *r, unsigned int mask,
-				unsigned int first, unsigned int end,
-				const struct repl_io *except)
+				unsigned int first, unsigned int end)
 {
 	struct repl_io *io;
 
 	lockdep_assert_held(&r->lock);
 	hlist_for_each_entry(io, &r->claims, node)
-		if (io->claim & mask && io->first < end && first < io->end &&
-		    io != except)
+		if (io->claim & mask && io->first < end && first < io->end)
 			return io;
 	return NULL;
 }
@@ -236,7 +233,7 @@ void repl_io_continue(struct repl_io *io,
 {
 	struct bio *bio = repl_io_bio(io);
 
-	if (dm_noflush_suspending(io->ti)) {
+	if (READ_ONCE(repl_io_face(io)->requeue) && dm_noflush_suspending(io->ti)) {
 		bio->bi_status = BLK_STS_DM_REQUEUE;
 		bio_endio(bio);
 		return;
@@ -258,36 +255,69 @@ void repl_io_continue(struct repl_io *io,
 }
 
 /**
+ * repl_io_continue_later - have a worker resume an io
+ * @io: the io; not to be touched any more
+ *
+ * Context: any. For kcopyd's thread, where no copy may be started.
+ */
+void repl_io_continue_later(struct repl_io *io)
+{
+	struct repl_set *rs = io->rs;
+	unsigned long flags;
+
+	spin_lock_irqsave(&rs->wait_lock, flags);
+	repl_io_wait_locked(io, &rs->runnable);
+	spin_unlock_irqrestore(&rs->wait_lock, flags);
+	queue_work(rs->wq, &rs->run_work);
+}
+
+/* Whether a bio's status tells of a failure of the device that it was sent to. */
+static bool device_failed(struct bio *bio, blk_status_t error)
+{
+	switch (error) {
+	case BLK_STS_DM_REQUEUE:
+	case BLK_STS_NOTSUPP:
+	case BLK_STS_AGAIN:
+		return false;
+	case BLK_STS_TARGET:		/* "not supported", from SCSI */
+		return bio_op(bio) == REQ_OP_READ || bio_op(bio) == REQ_OP_WRITE;
+	default:
+		/* A suspended device fails readahead, and its reader tries again. */
+		return !(bio->bi_opf & REQ_RAHEAD);
+	}
+}
+
+/**
  * repl_io_end - the part of end_io that both faces share
  * @io: the bio's io, without a claim by now
- * @error: the bio's status
+ * @bio: the bio
+ * @error: its status
  *
  * Context: end_io. The set may be gone when this returns.
  */
-void repl_io_end(struct repl_io *io, blk_status_t error)
+void repl_io_end(struct repl_io *io, struct bio *bio, blk_status_t error)
 {
-	if (unlikely(error))
-		repl_fail_dev(io->rs, io->dev, error);
+	if (unlikely(error) && io->dev != REPL_NOWHERE && device_failed(bio, error))
+		repl_fail_dev(io->rs, io->dev);
 	if (likely(io->entered))
 		repl_gate_exit(&io->rs->gate);
 }
 
 /**
- * repl_io_kick - let all waiting bios of a face go
- * @rs: the set
- * @ti: the face's target
- *
- * For a noflush suspend, which will have them back (repl_io_continue()).
+ * repl_io_requeue - give all bios of a face that wait back to dm
+ * @face: the face, in a noflush suspend; until face->requeue is cleared
  *
  * Context: may sleep.
  */
-void repl_io_kick(struct repl_set *rs, struct dm_target *ti)
+void repl_io_requeue(struct repl_face *face)
 {
+	struct repl_set *rs = face->rs;
 	struct repl_io *io;
 
+	WRITE_ONCE(face->requeue, true);
 	spin_lock_irq(&rs->wait_lock);
 	list_for_each_entry(io, &rs->held, held)
-		if (io->ti == ti)
+		if (io->ti == face->ti)
 			list_move_tail(&io->wait, &rs->runnable);
 	spin_unlock_irq(&rs->wait_lock);
 	queue_work(rs->wq, &rs->run_work);

@@ -47,32 +47,9 @@ static void unreserve(struct repl_io *io)
 		queue_work(rs->wq, &rs->run_work);
 }
 
-/**
- * repl_copy_begin - begin to add copies
- * @io: who has them made; it has a claim on the chunks and a reservation
- * @copies: how many it will add
- *
- * Context: any.
- */
-void repl_copy_begin(struct repl_io *io, unsigned int copies)
-{
-	io->copy_failed = false;
-	atomic_set(&io->copies, copies);
-}
-
-/**
- * repl_copy_add - copy a run of chunks from one device of the set to another
- * @io: who has it made; not to be touched any more after the last one
- * @from: where the chunks are now
- * @to: where they are wanted
- * @first: the first chunk, in the region of the claim
- * @end: behind the last one
- * @fn: called in kcopyd's thread; ends in repl_copy_end()
- *
- * Context: may sleep, for a job of kcopyd.
- */
-void repl_copy_add(struct repl_io *io, enum repl_dev from, enum repl_dev to,
-		   unsigned int first, unsigned int end, dm_kcopyd_notify_fn fn)
+/* Copy chunks of the claim from one device of the set to another. */
+static void copy_run(struct repl_io *io, enum repl_dev from, enum repl_dev to,
+		     unsigned int first, unsigned int end, dm_kcopyd_notify_fn fn)
 {
 	struct repl_set *rs = io->rs;
 	struct dm_io_region src, dest;
@@ -83,22 +60,60 @@ void repl_copy_add(struct repl_io *io, enum repl_dev from, enum repl_dev to,
 			  (sector_t)(end - first) << rs->chunk_shift);
 	dest = src;
 	dest.bdev = rs->bdev[to];
-
 	dm_kcopyd_copy(rs->kc, &src, 1, &dest, 0, fn, io);
 }
 
 /**
- * repl_copy_end - one copy is done
- * @io: who had it made
+ * repl_copy_start - copy the chunks of a claim
+ * @io: who has them copied; not to be touched any more, but by @fn. Its
+ *	copy_sectors are what it has reserved, or 0
+ * @to: where they are wanted
+ * @next: finds the next run to copy from *@first on, at least one in the claim,
+ *	and where it is; called with the region's lock held. The claim has to keep
+ *	others from changing the answer
+ * @fn: called for each run, one by one, in kcopyd's thread, with @io; ends in
+ *	repl_copy_end()
  *
- * Context: may sleep.
+ * Context: may sleep, for a job of kcopyd: so never in kcopyd's own thread.
+ */
+void repl_copy_start(struct repl_io *io, enum repl_dev to, repl_next_run_fn next,
+		     dm_kcopyd_notify_fn fn)
+{
+	unsigned int first, end = io->end, run_end, copies = 0;
+	struct repl_region *r = io->region;
+	enum repl_dev from;
+
+	spin_lock_irq(&r->lock);
+	for (first = io->first; next(r, &first, &run_end, end, &from); first = run_end)
+		copies++;
+	spin_unlock_irq(&r->lock);
+
+	io->copy_failed = false;
+	atomic_set(&io->copies, copies);
+	for (first = io->first; copies; copies--, first = run_end) {
+		spin_lock_irq(&r->lock);
+		next(r, &first, &run_end, end, &from);
+		spin_unlock_irq(&r->lock);
+		copy_run(io, from, to, first, run_end, fn);
+	}
+}
+
+/**
+ * repl_copy_end - one run is done
+ * @io: who had it copied
+ * @failed: or not
+ *
+ * Context: kcopyd's thread.
  * Return: whether this was the last: then the caller owns the io again, and its
  * reservation is given back.
  */
-bool repl_copy_end(struct repl_io *io)
+bool repl_copy_end(struct repl_io *io, bool failed)
 {
+	if (failed)
+		io->copy_failed = true;
 	if (!atomic_dec_and_test(&io->copies))
 		return false;
-	unreserve(io);
+	if (io->copy_sectors)
+		unreserve(io);
 	return true;
 }

@@ -31,11 +31,9 @@ static void ingress_copied(int read_err, unsigned long write_err, void *context)
 	struct repl_set *rs = io->rs;
 	unsigned long flags;
 
-	if (read_err || write_err) {
-		WRITE_ONCE(io->copy_failed, true);
+	if (read_err || write_err)
 		repl_fail(rs, REPL_COW_IO);
-	}
-	if (!repl_copy_end(io))
+	if (!repl_copy_end(io, read_err || write_err))
 		return;
 
 	spin_lock_irqsave(&r->lock, flags);
@@ -47,17 +45,19 @@ static void ingress_copied(int read_err, unsigned long write_err, void *context)
 	if (io->copy_failed)
 		bio_io_error(repl_io_bio(io));
 	else
-		repl_io_continue(io, ingress_route);
+		repl_io_continue(io, ingress_route);	/* never to another copy */
 }
 
-/* The next run of chunks before @end that hidden lacks, from *@run on. */
-static bool next_missing(struct repl_region *r, unsigned int *run,
-			 unsigned int *run_end, unsigned int end)
+/* The next run of chunks that hidden lacks; they are in the secondary, all. */
+static bool ingress_next_run(struct repl_region *r, unsigned int *first,
+			     unsigned int *run_end, unsigned int end,
+			     enum repl_dev *from)
 {
-	*run = find_next_zero_bit(r->hidden, end, *run);
-	if (*run >= end)
+	*from = REPL_SECONDARY;
+	*first = find_next_zero_bit(r->hidden, end, *first);
+	if (*first >= end)
 		return false;
-	*run_end = find_next_bit(r->hidden, end, *run);
+	*run_end = find_next_bit(r->hidden, end, *first);
 	return true;
 }
 
@@ -69,18 +69,17 @@ static int ingress_copy(struct repl_io *io, struct repl_region *r, unsigned int 
 			unsigned int end, unsigned long flags)
 	__releases(&r->lock)
 {
-	unsigned int run, run_end, copies = 0, chunks = 0;
+	unsigned int run, run_end, chunks = 0;
 	struct repl_io *other;
+	enum repl_dev from;
 
-	for (run = first; next_missing(r, &run, &run_end, end); run = run_end) {
-		other = repl_claim_find(r, REPL_CLAIM_COPY, run, run_end, NULL);
+	for (run = first; ingress_next_run(r, &run, &run_end, end, &from); run = run_end) {
+		other = repl_claim_find(r, REPL_CLAIM_COPY, run, run_end);
 		if (other) {
 			repl_io_wait_for(io, other);
 			goto out;
 		}
 		chunks += run_end - run;
-		copies++;
-		first = min(first, run);
 	}
 	io->copy_sectors = chunks * io->rs->chunk_sectors;
 	if (!repl_copy_reserve(io))
@@ -88,14 +87,7 @@ static int ingress_copy(struct repl_io *io, struct repl_region *r, unsigned int 
 	io->mapping = false;
 	repl_io_claim(io, REPL_CLAIM_COPY, r, first, end);
 	spin_unlock_irqrestore(&r->lock, flags);
-
-	/* Nobody else sets these bits of hidden while we have the claim. */
-	repl_copy_begin(io, copies);
-	for (run = first; copies && next_missing(r, &run, &run_end, end); run = run_end) {
-		copies--;
-		repl_copy_add(io, REPL_SECONDARY, REPL_HIDDEN, run, run_end,
-			      ingress_copied);
-	}
+	repl_copy_start(io, REPL_HIDDEN, ingress_next_run, ingress_copied);
 	return DM_MAPIO_SUBMITTED;
 out:
 	spin_unlock_irqrestore(&r->lock, flags);
@@ -116,7 +108,7 @@ static int ingress_write(struct repl_io *io, struct bio *bio)
 	if (missing < end)
 		return ingress_copy(io, r, missing, end, flags);
 
-	other = repl_claim_find(r, REPL_CLAIM_READ | REPL_CLAIM_FILL, first, end, NULL);
+	other = repl_claim_find(r, REPL_CLAIM_READ | REPL_CLAIM_FILL, first, end);
 	if (other)
 		repl_io_wait_for(io, other);
 	spin_unlock_irqrestore(&r->lock, flags);
@@ -152,16 +144,21 @@ static int ingress_map(struct dm_target *ti, struct bio *bio)
 
 static int ingress_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
 {
-	repl_io_end(repl_bio_io(bio), *error);
+	repl_io_end(repl_bio_io(bio), bio, *error);
 	return DM_ENDIO_DONE;
 }
 
 static void ingress_presuspend(struct dm_target *ti)
 {
+	if (dm_noflush_suspending(ti))
+		repl_io_requeue(ti->private);
+}
+
+static void ingress_resume(struct dm_target *ti)
+{
 	struct ingress *in = ti->private;
 
-	if (dm_noflush_suspending(ti))
-		repl_io_kick(in->face.rs, ti);
+	WRITE_ONCE(in->face.requeue, false);
 }
 
 static int ingress_get_device(struct dm_target *ti, dev_t dev, struct dm_dev **result)
@@ -251,6 +248,8 @@ static int ingress_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ti->num_flush_bios = 1;
 	ti->num_discard_bios = 1;
 	ti->num_write_zeroes_bios = 1;
+	/* Whatever hidden can do, which is never discarded. */
+	ti->discards_supported = bdev_max_discard_sectors(in->secondary->bdev);
 	ti->per_io_data_size = sizeof(struct repl_io);
 	ti->accounts_remapped_io = true;
 	return 0;
@@ -323,6 +322,8 @@ const struct repl_mode repl_ingress_mode = {
 	.map = ingress_map,
 	.end_io = ingress_end_io,
 	.presuspend = ingress_presuspend,
+	.presuspend_undo = ingress_resume,
+	.resume = ingress_resume,
 	.status = ingress_status,
 	.table = ingress_table,
 	.message = ingress_message,

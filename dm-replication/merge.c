@@ -2,10 +2,11 @@
 /*
  * Failover: the online merge of the stores into the secondary.
  *
- * A work goes through the chunks once, upwards. A run of chunks that one store
- * holds is claimed, which keeps new writes of the view off it; the writes that
- * are under way are waited for; kcopyd copies the run; its bits are cleared, and
- * the waiting writes go to the secondary. Behind the work no chunk is held again,
+ * A work goes through the chunks once, upwards. A run of chunks that the stores
+ * hold is claimed, which keeps new writes of the view off it; the writes that are
+ * under way are waited for, and may yet move a chunk from hidden to active; then
+ * kcopyd copies the run; its bits are cleared, and the waiting writes go to the
+ * secondary. Behind the work no chunk is held again,
  * for writes to chunks that are not held go to the secondary. So it ends.
  */
 #include "replication.h"
@@ -28,13 +29,16 @@ static void slot_resume(struct repl_io *io)
 /* kcopyd's thread. */
 static void slot_copied(int read_err, unsigned long write_err, void *context)
 {
-	struct repl_merge_slot *slot = context;
+	struct repl_merge_slot *slot = container_of(context, struct repl_merge_slot, io);
 	struct repl_region *r = slot->io.region;
 	struct repl_set *rs = slot->io.rs;
 	unsigned long flags;
 
+	if (!repl_copy_end(&slot->io, read_err || write_err))
+		return;
+
 	spin_lock_irqsave(&r->lock, flags);
-	if (read_err || write_err)
+	if (slot->io.copy_failed)
 		WRITE_ONCE(rs->merge.failed, true);
 	else
 		repl_map_clear(rs, r, slot->io.first, slot->io.end);
@@ -45,37 +49,26 @@ static void slot_copied(int read_err, unsigned long write_err, void *context)
 	kick(rs);
 }
 
-/* Copy the run that the slot has claimed, unless a write is still under way. */
+/* Copy the chunks that the slot has claimed, unless a write is still under way. */
 static void slot_copy(struct repl_merge_slot *slot)
 {
 	struct repl_io *other, *io = &slot->io;
 	struct repl_region *r = io->region;
-	struct dm_io_region src, dest;
-	struct repl_set *rs = io->rs;
 	unsigned long flags;
 
-	flags = repl_region_lock(rs, r);
-	other = repl_claim_find(r, REPL_CLAIM_FILL | REPL_CLAIM_WRITE,
-				io->first, io->end, NULL);
+	spin_lock_irqsave(&r->lock, flags);
+	other = repl_claim_find(r, REPL_CLAIM_FILL | REPL_CLAIM_WRITE, io->first, io->end);
 	slot->waiting = other;
 	if (other) {
 		slot->resumed = false;
 		repl_io_wait_for(io, other);
 	}
 	spin_unlock_irqrestore(&r->lock, flags);
-	if (other)
-		return;
-
-	src.bdev = rs->bdev[slot->from];
-	src.sector = repl_chunk_sector(rs, r, io->first);
-	src.count = min_t(sector_t, rs->len - src.sector,
-			  (sector_t)(io->end - io->first) << rs->chunk_shift);
-	dest = src;
-	dest.bdev = rs->bdev[REPL_SECONDARY];
-	dm_kcopyd_copy(rs->kc, &src, 1, &dest, 0, slot_copied, slot);
+	if (!other)
+		repl_copy_start(io, REPL_SECONDARY, repl_map_next_run, slot_copied);
 }
 
-/* Claim the next run of chunks that a store holds. False: there is none left. */
+/* Claim the next run of chunks that stores hold. False: there is none left. */
 static bool slot_claim(struct repl_set *rs, struct repl_merge_slot *slot)
 {
 	unsigned int most = max(REPL_MERGE_SECTORS >> rs->chunk_shift, 1U);
@@ -94,8 +87,7 @@ static bool slot_claim(struct repl_set *rs, struct repl_merge_slot *slot)
 			flags = repl_region_lock(rs, r);
 			held = repl_map_held_run(r, first, &run);
 			if (held) {
-				run = min(end, first + most);
-				slot->from = repl_map_run(r, first, &run);
+				run = min(run, first + most);
 				slot->busy = true;
 				repl_io_claim(&slot->io, REPL_CLAIM_MERGE, r, first, run);
 			}
@@ -201,6 +193,7 @@ void repl_failover(struct repl_set *rs)
 void repl_merge_pause(struct repl_set *rs)
 {
 	WRITE_ONCE(rs->merge.paused, true);
+	WRITE_ONCE(rs->merge.idle, false);	/* an earlier work may yet set it */
 	kick(rs);
 	wait_event(rs->merge.wait, READ_ONCE(rs->merge.idle));
 }

@@ -20,6 +20,7 @@
  *
  *   repl_sets_lock (mutex)	the list of sets
  *   repl_set.admin (mutex)	changes of stage and epoch, the gate's closing
+ *   repl_set.cache_lock (mutex)
  *   repl_set.faces_lock (mutex)
  *   repl_region.lock (irq)
  *   repl_set.wait_lock (irq)
@@ -140,13 +141,12 @@ struct repl_io {
 
 	atomic_t copies;		/* jobs of kcopyd not yet finished */
 	bool copy_failed;
-	u32 copy_sectors;		/* counted in rs->copying */
+	u32 copy_sectors;		/* reserved in rs->copying */
 };
 
 /* Run of chunks that the merge copies at once. */
 struct repl_merge_slot {
 	struct repl_io io;
-	u8 from;			/* enum repl_dev; merge work, then kcopyd */
 	bool busy;			/* merge work sets, kcopyd clears */
 	bool waiting;			/* on a view write; merge work only */
 	bool resumed;			/* the write is done */
@@ -203,10 +203,10 @@ struct repl_set {
 
 	struct repl_merge merge;
 
-	struct work_struct cache_work;
-	wait_queue_head_t cache_wait;	/* for the next two */
-	bool cache_dropped;
+	struct mutex cache_lock;	/* the view's page cache, and the next two */
 	bool suspended;			/* the view, or it is about to be */
+	bool cache_stale;		/* there are pages to drop at the resume */
+	struct work_struct cache_work;
 
 	struct mutex admin;		/* changes of stage and epoch */
 	unsigned long busy;		/* bit 0: a message is being served */
@@ -227,6 +227,7 @@ struct repl_face {
 	struct repl_set *rs;
 	struct dm_target *ti;
 	struct list_head list;		/* rs->faces */
+	bool requeue;			/* noflush suspend: bios that wait go back */
 };
 
 /* What target.c dispatches to: a mode's part of struct target_type. */
@@ -239,7 +240,7 @@ struct repl_mode {
 	void (*presuspend)(struct dm_target *ti);
 	void (*presuspend_undo)(struct dm_target *ti);
 	void (*postsuspend)(struct dm_target *ti);
-	void (*resume)(struct dm_target *ti);
+	void (*resume)(struct dm_target *ti);	/* before bios come again */
 	void (*status)(struct dm_target *ti, char *result, unsigned int maxlen);
 	void (*table)(struct dm_target *ti, char *result, unsigned int maxlen);
 	int (*message)(struct dm_target *ti, unsigned int argc, char **argv,
@@ -276,7 +277,7 @@ const char *repl_error_name(struct repl_set *rs);
 const char *repl_set_name(struct repl_set *rs);
 void repl_set_stage(struct repl_set *rs, enum repl_stage stage);
 void repl_fail(struct repl_set *rs, enum repl_error error);
-void repl_fail_dev(struct repl_set *rs, enum repl_dev dev, blk_status_t status);
+void repl_fail_dev(struct repl_set *rs, enum repl_dev dev);
 void repl_event_work(struct work_struct *work);
 
 /* gate.c */
@@ -292,6 +293,8 @@ void repl_map_empty(struct repl_set *rs);
 void repl_region_sync(struct repl_set *rs, struct repl_region *r);
 enum repl_dev repl_map_run(struct repl_region *r, unsigned int first,
 			   unsigned int *end);
+bool repl_map_next_run(struct repl_region *r, unsigned int *first,
+		       unsigned int *run_end, unsigned int end, enum repl_dev *from);
 bool repl_map_held_run(struct repl_region *r, unsigned int first,
 		       unsigned int *end);
 void repl_map_set(struct repl_set *rs, struct repl_region *r, enum repl_dev store,
@@ -307,8 +310,7 @@ void repl_io_claim(struct repl_io *io, enum repl_claim claim,
 void repl_io_release_locked(struct repl_io *io);
 void repl_io_release(struct repl_io *io);
 struct repl_io *repl_claim_find(struct repl_region *r, unsigned int mask,
-				unsigned int first, unsigned int end,
-				const struct repl_io *except);
+				unsigned int first, unsigned int end);
 void repl_io_wait_for(struct repl_io *io, struct repl_io *blocker);
 void repl_io_wait_locked(struct repl_io *io, struct list_head *where);
 void repl_io_cut(struct repl_io *io, struct bio *bio, sector_t sector);
@@ -316,20 +318,24 @@ void repl_io_continue(struct repl_io *io,
 		      int (*route)(struct repl_io *io, struct bio *bio));
 int repl_io_map(struct repl_io *io, struct bio *bio,
 		int (*route)(struct repl_io *io, struct bio *bio), sector_t unit);
-void repl_io_end(struct repl_io *io, blk_status_t error);
-void repl_io_kick(struct repl_set *rs, struct dm_target *ti);
+void repl_io_continue_later(struct repl_io *io);
+void repl_io_end(struct repl_io *io, struct bio *bio, blk_status_t error);
+void repl_io_requeue(struct repl_face *face);
 void repl_run_work(struct work_struct *work);
 
 /* copy.c */
+typedef bool (*repl_next_run_fn)(struct repl_region *r, unsigned int *first,
+				 unsigned int *run_end, unsigned int end,
+				 enum repl_dev *from);
 bool repl_copy_reserve(struct repl_io *io);
-void repl_copy_begin(struct repl_io *io, unsigned int copies);
-void repl_copy_add(struct repl_io *io, enum repl_dev from, enum repl_dev to,
-		   unsigned int first, unsigned int end, dm_kcopyd_notify_fn fn);
-bool repl_copy_end(struct repl_io *io);
+void repl_copy_start(struct repl_io *io, enum repl_dev to, repl_next_run_fn next,
+		     dm_kcopyd_notify_fn fn);
+bool repl_copy_end(struct repl_io *io, bool failed);
 
 /* checkpoint.c */
 void repl_cache_init(struct repl_set *rs);
-void repl_cache_suspend(struct repl_set *rs, bool suspended);
+void repl_cache_suspend(struct repl_set *rs);
+void repl_cache_resume(struct repl_set *rs);
 void repl_start(struct repl_set *rs);
 void repl_autostart(struct repl_set *rs);
 int repl_checkpoint(struct repl_set *rs, bool stop);
@@ -348,6 +354,11 @@ int repl_view_message(struct repl_face *face, unsigned int argc, char **argv,
 static inline struct repl_io *repl_bio_io(struct bio *bio)
 {
 	return dm_per_bio_data(bio, sizeof(struct repl_io));
+}
+
+static inline struct repl_face *repl_io_face(struct repl_io *io)
+{
+	return io->ti->private;
 }
 
 static inline struct bio *repl_io_bio(struct repl_io *io)
@@ -372,9 +383,13 @@ static inline bool repl_gate_enter(struct repl_gate *gate)
 static inline void repl_gate_exit(struct repl_gate *gate)
 {
 	rcu_read_lock();
-	this_cpu_dec(*gate->inflight);
-	if (unlikely(READ_ONCE(gate->closed)))
+	if (likely(!READ_ONCE(gate->closed))) {
+		this_cpu_dec(*gate->inflight);	/* the grace period orders it */
+	} else {
+		smp_mb();	/* what the bio did is seen by who sees it gone */
+		this_cpu_dec(*gate->inflight);
 		wake_up(&gate->drained);
+	}
 	rcu_read_unlock();
 }
 

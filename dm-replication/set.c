@@ -19,10 +19,10 @@ static void set_free(struct kref *ref)
 
 	flush_work(&rs->event_work);
 	flush_work(&rs->cache_work);
+	if (!IS_ERR_OR_NULL(rs->kc))
+		dm_kcopyd_client_destroy(rs->kc);	/* its thread uses wq */
 	if (rs->wq)
 		destroy_workqueue(rs->wq);
-	if (!IS_ERR_OR_NULL(rs->kc))
-		dm_kcopyd_client_destroy(rs->kc);
 	if (rs->gate.inflight)
 		repl_gate_destroy(&rs->gate);
 	repl_map_destroy(rs);

@@ -55,7 +55,8 @@ const char *repl_set_name(struct repl_set *rs)
  * repl_event_work - raise a dm event on every face
  * @work: event_work of the set
  *
- * Context: may sleep; not for calling, but for queue_work() from any context.
+ * Context: may sleep; not for calling, but for schedule_work() from any context;
+ * dm's locks, which others hold over allocations, keep it off rs->wq.
  */
 void repl_event_work(struct work_struct *work)
 {
@@ -82,7 +83,7 @@ void repl_set_stage(struct repl_set *rs, enum repl_stage stage)
 	DMINFO("%s: stage %s, was %s", repl_set_name(rs), repl_stage_name(stage),
 	       repl_stage_name(rs->stage));
 	WRITE_ONCE(rs->stage, stage);
-	queue_work(rs->wq, &rs->event_work);
+	schedule_work(&rs->event_work);
 }
 
 /**
@@ -105,18 +106,17 @@ void repl_fail(struct repl_set *rs, enum repl_error error)
 		WRITE_ONCE(rs->error, error);
 	}
 	DMERR("%s: I/O error: %s", repl_set_name(rs), error_names[error]);
-	queue_work(rs->wq, &rs->event_work);
+	schedule_work(&rs->event_work);
 }
 
 /**
- * repl_fail_dev - record that a bio failed
+ * repl_fail_dev - record that I/O to a device of the set failed
  * @rs: the set
- * @dev: the device that it was sent to
- * @status: its status; those that are no failure of the device are passed over
+ * @dev: the device
  *
  * Context: any.
  */
-void repl_fail_dev(struct repl_set *rs, enum repl_dev dev, blk_status_t status)
+void repl_fail_dev(struct repl_set *rs, enum repl_dev dev)
 {
 	static const u8 errors[] = {
 		[REPL_SECONDARY] = REPL_SECONDARY_IO,
@@ -124,8 +124,5 @@ void repl_fail_dev(struct repl_set *rs, enum repl_dev dev, blk_status_t status)
 		[REPL_ACTIVE] = REPL_ACTIVE_IO,
 	};
 
-	if (dev == REPL_NOWHERE || status == BLK_STS_DM_REQUEUE ||
-	    status == BLK_STS_NOTSUPP || status == BLK_STS_AGAIN)
-		return;
 	repl_fail(rs, errors[dev]);
 }

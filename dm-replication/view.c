@@ -95,9 +95,13 @@ static void view_filled(int read_err, unsigned long write_err, void *context)
 	struct repl_set *rs = io->rs;
 	unsigned long flags;
 
-	if (read_err || write_err)
-		io->copy_failed = true;
-	repl_copy_end(io);
+	repl_copy_end(io, read_err || write_err);
+
+	if (read_err)
+		repl_fail_dev(rs, io->dev);
+	else if (write_err)
+		repl_fail(rs, REPL_ACTIVE_IO);
+	io->dev = REPL_NOWHERE;
 
 	spin_lock_irqsave(&r->lock, flags);
 	if (!io->copy_failed)
@@ -105,16 +109,10 @@ static void view_filled(int read_err, unsigned long write_err, void *context)
 	repl_io_release_locked(io);
 	spin_unlock_irqrestore(&r->lock, flags);
 
-	if (read_err)
-		repl_fail_dev(rs, io->dev, BLK_STS_IOERR);
-	else if (write_err)
-		repl_fail(rs, REPL_ACTIVE_IO);
-	io->dev = REPL_NOWHERE;
-
 	if (io->copy_failed)
 		bio_io_error(repl_io_bio(io));
 	else
-		repl_io_continue(io, view_route);
+		repl_io_continue_later(io);	/* there may be another to fill */
 }
 
 /*
@@ -127,22 +125,18 @@ static int view_fill(struct repl_io *io, struct repl_region *r, unsigned int chu
 {
 	unsigned int end = chunk + 1;
 	struct repl_io *other;
-	enum repl_dev from;
 
 	other = repl_claim_find(r, REPL_CLAIM_FILL | REPL_CLAIM_WRITE | REPL_CLAIM_MERGE,
-				chunk, end, NULL);
+				chunk, end);
 	io->copy_sectors = io->rs->chunk_sectors;
 	if (other) {
 		repl_io_wait_for(io, other);
 	} else if (repl_copy_reserve(io)) {
 		io->mapping = false;
-		from = repl_map_run(r, chunk, &end);
+		io->dev = repl_map_run(r, chunk, &end);	/* for the error of a read */
 		repl_io_claim(io, REPL_CLAIM_FILL, r, chunk, end);
 		spin_unlock_irqrestore(&r->lock, flags);
-
-		io->dev = from;		/* for the error of a read */
-		repl_copy_begin(io, 1);
-		repl_copy_add(io, from, REPL_ACTIVE, chunk, end, view_filled);
+		repl_copy_start(io, REPL_ACTIVE, repl_map_next_run, view_filled);
 		return DM_MAPIO_SUBMITTED;
 	}
 	spin_unlock_irqrestore(&r->lock, flags);
@@ -180,7 +174,7 @@ static bool view_cut_held(struct repl_io *io, struct bio *bio, struct repl_regio
 
 	repl_io_cut(io, bio, repl_chunk_sector(rs, r, run));
 	if (held && io->mapping &&
-	    (repl_claim_find(r, REPL_CLAIM_FILL | REPL_CLAIM_MERGE, first, run, NULL) ||
+	    (repl_claim_find(r, REPL_CLAIM_FILL | REPL_CLAIM_MERGE, first, run) ||
 	     view_part(rs, bio, r, first, run, &part))) {
 		run = first + 1;
 		repl_io_cut(io, bio, repl_chunk_sector(rs, r, run));
@@ -211,7 +205,7 @@ static int view_write(struct repl_io *io, struct bio *bio)
 	run = end;
 	if (merging || repl_map_run(r, first, &run) != REPL_ACTIVE || run < end) {
 		other = repl_claim_find(r, REPL_CLAIM_FILL | REPL_CLAIM_MERGE,
-					first, end, NULL);
+					first, end);
 		if (other) {
 			repl_io_wait_for(io, other);
 			spin_unlock_irqrestore(&r->lock, flags);
@@ -272,7 +266,7 @@ static int view_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *erro
 		repl_io_release_locked(io);
 		spin_unlock_irqrestore(&r->lock, flags);
 	}
-	repl_io_end(io, *error);
+	repl_io_end(io, bio, *error);
 	return DM_ENDIO_DONE;
 }
 
@@ -280,16 +274,17 @@ static void view_presuspend(struct dm_target *ti)
 {
 	struct view *view = ti->private;
 
-	repl_cache_suspend(view->face.rs, true);
+	repl_cache_suspend(view->face.rs);
 	if (dm_noflush_suspending(ti))
-		repl_io_kick(view->face.rs, ti);
+		repl_io_requeue(&view->face);
 }
 
 static void view_presuspend_undo(struct dm_target *ti)
 {
 	struct view *view = ti->private;
 
-	repl_cache_suspend(view->face.rs, false);
+	WRITE_ONCE(view->face.requeue, false);
+	repl_cache_resume(view->face.rs);
 }
 
 static void view_postsuspend(struct dm_target *ti)
@@ -308,7 +303,8 @@ static void view_resume(struct dm_target *ti)
 	if (!view->manual_start)
 		repl_autostart(rs);
 	repl_merge_resume(rs);
-	repl_cache_suspend(rs, false);
+	WRITE_ONCE(view->face.requeue, false);
+	repl_cache_resume(rs);
 }
 
 static void view_put_devices(struct view *view)
@@ -453,6 +449,10 @@ static int view_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ti->num_flush_bios = 2;
 	ti->num_discard_bios = 1;
 	ti->num_write_zeroes_bios = 1;
+	/* Whatever hidden can do, which is never discarded. */
+	ti->discards_supported =
+		bdev_max_discard_sectors(view->dev[REPL_ACTIVE]->bdev) &&
+		bdev_max_discard_sectors(view->dev[REPL_SECONDARY]->bdev);
 	ti->per_io_data_size = sizeof(struct repl_io);
 	ti->accounts_remapped_io = true;
 	return 0;
