@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# timeout: 600
 # cpus: 1
 #
 # "Tables": every refusal sets a sentence of its own in ti->error and leaves

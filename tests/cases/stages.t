@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# timeout: 600
 # cpus: 1
 #
 # "Messages", "Stages and I/O", "Status": every message in every stage, with its
