@@ -179,6 +179,7 @@ held() {
 # gets the checksums of all files that the primary has at that moment.
 checkpoint() {
 	local begin end
+	must dmsetup message view 0 get_error	# so that dmsetup is not read from disk below
 	must fsfreeze -f $primary
 	frozen=y
 	begin=$(now_ms)
@@ -254,8 +255,8 @@ worker $primary primary &
 primary_pid=$!
 more_rows primary 5
 
-say "nbd-server exports the ingress. The primary has it as /dev/nbd0, has mounted it and works:"
-say "one file and one row of the database after the other, $(rows_done primary) so far."
+say "nbd-server exports the ingress. The primary has it as /dev/nbd0, has mounted it and works: one"
+say "file and one row of the database after the other, $(rows_done primary) so far."
 check "the primary's writes arrive on the standby's disk ($(held 6) of old content saved)" \
 	[ "$(status_field view 6)" != "0/$((disk_mib * 256))" ]
 
@@ -324,6 +325,7 @@ say "A second process works on the view now. The primary has no idea and goes on
 say "since the checkpoint is to be rolled back. (The disk takes 80 ms a write from here on, as a"
 say "slow one would, for otherwise there would be little to watch.)"
 must dm_delay disk /dev/ram2 0 80
+must dmsetup message view 0 get_error
 begin=$(now_ms)
 show dmsetup message view 0 failover
 end=$(now_ms)
