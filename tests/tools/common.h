@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the test programs share: exit codes, failure messages, random numbers,
- * devices and a few dmsetup calls.  Everything is static inline, so that each
+ * devices and a few calls of device-mapper.  Everything is static inline, so that each
  * program stays one .c file.
  */
 #ifndef TESTS_TOOLS_COMMON_H
@@ -13,10 +13,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <linux/dm-ioctl.h>
 #include <linux/fs.h>
 #include <linux/types.h>
 #include <pthread.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -26,7 +26,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -46,8 +45,6 @@
 typedef __u64 u64;		/* printed by %llu */
 typedef __s32 s32;
 typedef __u8 u8;
-
-extern char **environ;
 
 static const char *prog = "test";
 
@@ -274,52 +271,43 @@ static inline bool not_to_be_had(int err)
 	return err == -ENOTTY || err == -EOPNOTSUPP || err == -ENOSYS;
 }
 
-/* ---------------------------------------------------------------- dmsetup */
+/* ---------------------------------------------------------- device-mapper */
 
 /*
- * Run dmsetup with up to four arguments.  Its output goes to out, or to ours.
- * Returns its exit status.
+ * Messages and status, which dmsetup would take a tenth of a second for in a
+ * slow machine: too long where the moment matters.
  */
-static inline int dm_run(char *out, size_t size, const char *a, const char *b,
-			 const char *c, const char *d)
-{
-	const char *argv[] = { "dmsetup", a, b, c, d, NULL };
-	posix_spawn_file_actions_t fa;
-	int pipefd[2], status, err;
-	size_t got = 0;
-	ssize_t r;
-	pid_t pid;
+#define DM_BUFFER	16384
 
-	setenv("DM_DISABLE_UDEV", "1", 1);
-	if (pipe2(pipefd, O_CLOEXEC))
-		trouble("pipe: %s", strerror(errno));
-	posix_spawn_file_actions_init(&fa);
-	posix_spawn_file_actions_adddup2(&fa, pipefd[1], STDOUT_FILENO);
-	err = posix_spawnp(&pid, "dmsetup", &fa, NULL, (char **)argv, environ);
-	if (err)
-		trouble("cannot run dmsetup: %s", strerror(err));
-	posix_spawn_file_actions_destroy(&fa);
-	close(pipefd[1]);
-	while (got + 1 < size &&
-	       (r = read(pipefd[0], out + got, size - 1 - got)) > 0)
-		got += r;
-	if (size)
-		out[got] = '\0';
-	close(pipefd[0]);
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			trouble("waitpid: %s", strerror(errno));
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+/* The buffer holds, and gets, what the command has beyond the header. */
+static inline int dm_command(const char *name, unsigned long cmd, char *buf)
+{
+	struct dm_ioctl *hdr = (struct dm_ioctl *)buf;
+	static int fd = -1;
+
+	if (fd < 0)
+		fd = open("/dev/mapper/control", O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		trouble("/dev/mapper/control: %s", strerror(errno));
+	memset(hdr, 0, sizeof(*hdr));
+	hdr->version[0] = DM_VERSION_MAJOR;
+	hdr->data_size = DM_BUFFER;
+	hdr->data_start = sizeof(*hdr);
+	snprintf(hdr->name, sizeof(hdr->name), "%s", name);
+	return ioctl(fd, cmd, buf) ? -errno : 0;
 }
 
-static inline void dm_message(const char *name, const char *msg)
+static inline void dm_message(const char *name, const char *text)
 {
-	char out[256];
-	int status = dm_run(out, sizeof(out), "message", name, "0", msg);
+	char *buf = xcalloc(1, DM_BUFFER);
+	struct dm_target_msg *msg = (void *)(buf + sizeof(struct dm_ioctl));
+	int err;
 
-	if (status)
-		trouble("dmsetup message %s 0 %s: exit status %d", name, msg,
-			status);
+	strcpy(msg->message, text);
+	err = dm_command(name, DM_TARGET_MSG, buf);
+	if (err)
+		trouble("%s: the message %s: %s", name, text, strerror(-err));
+	free(buf);
 }
 
 struct dm_status {
@@ -329,44 +317,46 @@ struct dm_status {
 	char line[512];
 };
 
-/* False when the status cannot be had or does not look as it should. */
+/* False when the status does not look as it should. */
 static inline bool dm_get_status(const char *name, struct dm_status *st)
 {
+	char *buf = xcalloc(1, DM_BUFFER);
+	const struct dm_target_spec *spec;
 	u64 chunk, active, hidden, total;
-	const char *p;
+	int err;
 
-	if (dm_run(st->line, sizeof(st->line), "status", name, NULL, NULL))
-		return false;
-	p = strstr(st->line, " secondary ");
-	return p && sscanf(p, " secondary %31s %llu %llu %llu/%llu %llu/%llu %llu/%llu",
-			   st->stage, &st->epoch, &chunk, &active, &total,
-			   &hidden, &total, &st->merged, &st->to_merge) == 9;
+	err = dm_command(name, DM_TABLE_STATUS, buf);
+	if (err)
+		trouble("%s: cannot get the status: %s", name, strerror(-err));
+	spec = (void *)(buf + ((struct dm_ioctl *)buf)->data_start);
+	snprintf(st->line, sizeof(st->line), "%s", (const char *)(spec + 1));
+	free(buf);
+	return sscanf(st->line, "secondary %31s %llu %llu %llu/%llu %llu/%llu %llu/%llu",
+		      st->stage, &st->epoch, &chunk, &active, &total,
+		      &hidden, &total, &st->merged, &st->to_merge) == 9;
 }
 
 /*
  * A checkpoint, complete when this returns: the message is sent and the epoch
- * in the status line has moved on.
+ * in the status has moved on.
  */
 static inline void dm_checkpoint(const char *name)
 {
-	struct dm_status before, after;
 	u64 end = now_ns() + 60000000000ull;
-	bool known = dm_get_status(name, &before);
+	struct dm_status before, after;
 
-	if (known && strcmp(before.stage, "running"))
-		trouble("%s: stage %s before a checkpoint, not running", name,
-			before.stage);
-	dm_message(name, "checkpoint");
-	while (known) {
+	if (!dm_get_status(name, &before) || strcmp(before.stage, "running"))
+		trouble("%s: status before a checkpoint: \"%s\"", name,
+			before.line);
+	for (dm_message(name, "checkpoint"); ; sleep_us(1000)) {
 		if (!dm_get_status(name, &after))
-			trouble("%s: no status after a checkpoint: \"%s\"",
-				name, after.line);
+			trouble("%s: status after a checkpoint: \"%s\"", name,
+				after.line);
 		if (after.epoch > before.epoch)
-			break;
+			return;
 		if (now_ns() > end)
 			trouble("%s: epoch still %llu 60 s after the checkpoint",
 				name, after.epoch);
-		sleep_us(10000);
 	}
 }
 

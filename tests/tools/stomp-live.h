@@ -3,7 +3,7 @@
 #ifndef TESTS_TOOLS_STOMP_LIVE_H
 #define TESTS_TOOLS_STOMP_LIVE_H
 
-#include "stomp.h"
+#include "stomp-ops.h"
 
 /*
  * What is known of a sector when a checkpoint came while it was written.
@@ -35,6 +35,8 @@ static void live_collect(struct live_sector *ls, u64 from_ns,
 		for (i = 0; i < w->logged; i++) {
 			const struct record *rec = &w->log[i];
 
+			if (rec->found)
+				continue;
 			for (s = rec->sector; s < rec->sector + rec->n; s++) {
 				if (w->face == FACE_VIEW) {
 					ls[s].last_thread = t;
@@ -76,7 +78,7 @@ static int find_record(u64 tag, u64 sector, u64 from_ns, u64 to_ns)
 static bool live_allowed(struct live_sector *l, u64 sector,
 			 const void *buf, u64 from_ns, u64 to_ns)
 {
-	u64 tag = sector_is_zero(buf) ? 0 : sector_tag(buf, sector);
+	u64 tag = tag_of(buf, sector);
 	const struct record *last = NULL;
 
 	if (l->last_rec >= 0)
@@ -140,6 +142,8 @@ static void live_bounds(const struct live_sector *ls, const struct worker *w,
 	for (i = 0; i < w->logged; i++) {
 		const struct record *rec = &w->log[i];
 
+		if (rec->found)
+			continue;
 		for (s = rec->sector; s < rec->sector + rec->n; s++) {
 			enum when when = live_when(&ls[s], w->face, i);
 
@@ -167,12 +171,46 @@ static void live_instant(const struct live_sector *ls, u64 from_ns, u64 to_ns)
 		     view.path, (not_before - not_after) / 1000, phase, opt.seed);
 }
 
+static __noreturn void live_changed(const struct record *rec, u64 sector, u64 to_ns)
+{
+	char was[160], is[160];
+
+	tag_describe(was, sizeof(was), rec->found[sector - rec->sector]);
+	tag_describe(is, sizeof(is), view_model[sector]);
+	pthread_mutex_lock(&report_lock);
+	fprintf(stderr, "stomp: %s changed after a checkpoint, phase %llu, seed %llu\n",
+		view.path, phase, opt.seed);
+	fprintf(stderr, "  offset %llu (sector %llu, chunk %llu)\n    %llu us after the checkpoint: %s\n    in the end, without a write: %s\n",
+		sector << SECTOR_SHIFT, sector, sector / opt.chunk,
+		(rec->start_ns - to_ns) / 1000, was, is);
+	quit(EXIT_MISMATCH, "FAILED");
+}
+
+/* What was read after the checkpoint, and not written since, is there still. */
+static void live_stable(const struct live_sector *ls, struct worker *w, u64 to_ns)
+{
+	size_t i;
+	u64 s;
+
+	for (i = 0; i < w->logged; i++) {
+		struct record *rec = &w->log[i];
+
+		if (!rec->found)
+			continue;
+		for (s = rec->sector; s < rec->sector + rec->n; s++)
+			if (rec->start_ns > to_ns && ls[s].last_rec < (s32)i &&
+			    rec->found[s - rec->sector] != view_model[s])
+				live_changed(rec, s, to_ns);
+		free(rec->found);
+	}
+}
+
 /* All is quiet again: take what the view shows, if it is allowed. */
-static void live_settle(const u64 *ingress_before, u64 from_ns,
-			u64 to_ns)
+static void live_settle(const u64 *ingress_before, u64 from_ns, u64 to_ns)
 {
 	struct live_sector *ls = xcalloc(sectors, sizeof(*ls));
 	char *buf = xbuffer(MAX_IO << SECTOR_SHIFT);
+	unsigned int t;
 	u64 s, i, n;
 	int err;
 
@@ -188,11 +226,12 @@ static void live_settle(const u64 *ingress_before, u64 from_ns,
 
 			if (!live_allowed(&ls[s + i], s + i, p, from_ns, to_ns))
 				live_wrong(&ls[s + i], s + i, p, from_ns, to_ns);
-			view_model[s + i] = sector_is_zero(p) ? 0 :
-					    sector_tag(p, s + i);
+			view_model[s + i] = tag_of(p, s + i);
 		}
 	}
 	live_instant(ls, from_ns, to_ns);
+	for (t = 0; t < opt.threads; t++)
+		live_stable(ls, &workers[t], to_ns);
 	free(buf);
 	free(ls);
 }

@@ -229,6 +229,7 @@ static void submit(struct worker *w, struct op *op)
 	};
 
 	op->fenced = atomic_load(&failover_state) == FO_FENCED;
+	op->after_live = atomic_load(&live_done);
 	if (op->kind == WRITE)
 		stamp_fill(op->buf, op->sector, op->n, op->tag);
 	aio_prepare(&op->cb, opcode[op->kind], w->dev.fd,
@@ -294,20 +295,35 @@ static void run_batch(struct worker *w, unsigned int n)
 	}
 }
 
+static u64 tag_of(const void *buf, u64 sector)
+{
+	return sector_is_zero(buf) ? 0 : sector_tag(buf, sector);
+}
+
 static void remember(struct worker *w, const struct op *op)
 {
+	struct record *rec;
+	size_t i;
+
 	if (w->logged == w->max_log) {
 		w->max_log = w->max_log ? 2 * w->max_log : 1024;
 		w->log = realloc(w->log, w->max_log * sizeof(*w->log));
 		if (!w->log)
 			trouble("out of memory for the log of a live checkpoint");
 	}
-	w->log[w->logged++] = (struct record){
-		op->sector, op->tag, op->start_ns, op->end_ns, op->n
+	rec = &w->log[w->logged++];
+	*rec = (struct record){
+		op->sector, op->tag, op->start_ns, op->end_ns, NULL, op->n
 	};
+	if (op->kind == WRITE)
+		return;
+	rec->found = xcalloc(op->n, sizeof(*rec->found));
+	for (i = 0; i < op->n; i++)
+		rec->found[i] = tag_of((char *)op->buf + i * SECTOR_SIZE,
+				       op->sector + i);
 }
 
-/* A read that is not to be compared: an old view during a live checkpoint. */
+/* Not so: what the view holds amid a live checkpoint. */
 static bool comparable(const struct worker *w)
 {
 	return !phase_live || w->face != FACE_VIEW;
@@ -318,8 +334,11 @@ static void finish_read(struct worker *w, struct op *op)
 	u64 tag;
 	size_t good;
 
-	if (!comparable(w))
+	if (!comparable(w)) {
+		if (op->kind == READ && op->after_live)
+			remember(w, op);
 		return;
+	}
 	if (op->kind == READ) {
 		good = model_check(w->model, op->sector, op->n, op->buf);
 		if (good < op->n)

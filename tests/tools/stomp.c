@@ -20,8 +20,15 @@
  * The run is cut into phases with a checkpoint after each.  All threads pause
  * there, unless --live-checkpoints, where every other checkpoint happens while
  * they write: each sector of the view must then hold one of the few contents
- * that its requests' times allow, and there must be one instant that explains
- * all sectors together.
+ * that its requests' times allow, there must be one instant that explains all
+ * sectors together, and what a read saw after it must not change by itself.
+ *
+ * Races show where I/O takes time, and different ones on different devices.  Run
+ * it on devices without any delay, on a secondary that is slow to read (copies
+ * and fills that run into each other), on an active and a secondary that are
+ * slow to write (8 ms by dm-delay: writes in flight while a checkpoint or the
+ * merge comes), and on devices that discard, which RAM disks do not: null_blk,
+ * memory-backed.
  *
  * What a thread does depends on the seed alone; how the threads fall together
  * in time does not.  How long the phase of the failover lasts depends on the
@@ -225,7 +232,9 @@ static void run_live_phase(struct rng *r)
 	from_ns = now_ns();
 	dm_checkpoint(opt.name);
 	to_ns = now_ns();
+	atomic_store(&live_done, true);
 	pthread_barrier_wait(&phase_end);
+	atomic_store(&live_done, false);
 	phase_live = false;
 	epoch++;
 	total.checkpoints++;
@@ -329,8 +338,7 @@ static void adopt(struct dev *d, u64 *model)
 			trouble("%s: read at offset %llu failed", d->path,
 				s << SECTOR_SHIFT);
 		for (i = 0; i < n; i++)
-			model[s + i] = sector_is_zero(buf + i * SECTOR_SIZE) ? 0 :
-				       sector_tag(buf + i * SECTOR_SIZE, s + i);
+			model[s + i] = tag_of(buf + i * SECTOR_SIZE, s + i);
 	}
 	free(buf);
 }

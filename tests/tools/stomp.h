@@ -27,13 +27,18 @@ struct op {
 	u64 start_ns, end_ns;
 	int err;
 	bool fenced;		/* submitted after the failover message */
+	bool after_live;	/* submitted after a live checkpoint */
 	void *buf;
 	struct iocb cb;
 };
 
-/* A write during a live checkpoint. */
+/*
+ * A write amid a live checkpoint, by its tag, or a read of the view after it,
+ * by what it found.
+ */
 struct record {
 	u64 sector, tag, start_ns, end_ns;
+	u64 *found;
 	size_t n;
 };
 
@@ -85,7 +90,7 @@ static bool phase_live, phase_failover, over;
 static unsigned int epoch;		/* checkpoints so far */
 static atomic_int failover_state;
 static atomic_uint paused, view_progress;
-static atomic_bool failover_done;
+static atomic_bool failover_done, live_done;
 static struct {
 	u64 checkpoints, live, compares;
 } total;
