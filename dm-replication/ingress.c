@@ -184,6 +184,9 @@ static int ingress_open(struct ingress *in, const char *top)
 	if (r)
 		return repl_refuse(ti, r, "No top_bs or it is invalid: %s is no block device",
 				   top);
+	if (dev == disk_devt(dm_disk(dm_table_get_md(ti->table))))
+		return repl_refuse(ti, -EINVAL,
+				   "No top_bs or it is invalid: %s is its own top", top);
 	rs = repl_set_find(dev);
 	if (!rs)
 		return repl_refuse(ti, -EINVAL,

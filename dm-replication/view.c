@@ -49,16 +49,21 @@ static int view_flush(struct repl_io *io, struct bio *bio)
 }
 
 /*
- * What active holds is discarded there; the rest of the range is garbage in
- * active, and nobody looks at it. To discard below would show a third content,
- * and while the merge goes on it is not worth a wait: a discard is a hint.
+ * Active is told to write zeroes, which gives its space back where it can: what
+ * its discarded sectors would read, nobody knows. Where active holds nothing the
+ * range is garbage, and nobody looks at it. To discard below would show a third
+ * content, and while the merge goes on it is not worth a wait: a discard is a hint.
  */
 static int view_discard(struct repl_io *io, struct bio *bio)
 {
-	if (io->rs->stage != REPL_RUNNING) {
+	struct repl_set *rs = io->rs;
+
+	if (rs->stage != REPL_RUNNING ||
+	    !bdev_write_zeroes_sectors(rs->bdev[REPL_ACTIVE])) {
 		bio_endio(bio);
 		return DM_MAPIO_SUBMITTED;
 	}
+	bio->bi_opf = (bio->bi_opf & ~REQ_OP_MASK) | REQ_OP_WRITE_ZEROES;
 	repl_io_send(io, bio, REPL_ACTIVE);
 	return DM_MAPIO_REMAPPED;
 }
@@ -449,9 +454,8 @@ static int view_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ti->num_flush_bios = 2;
 	ti->num_discard_bios = 1;
 	ti->num_write_zeroes_bios = 1;
-	/* Whatever hidden can do, which is never discarded. */
+	/* Whatever the stores can do, which are never discarded. */
 	ti->discards_supported =
-		bdev_max_discard_sectors(view->dev[REPL_ACTIVE]->bdev) &&
 		bdev_max_discard_sectors(view->dev[REPL_SECONDARY]->bdev);
 	ti->per_io_data_size = sizeof(struct repl_io);
 	ti->accounts_remapped_io = true;

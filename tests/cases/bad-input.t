@@ -145,7 +145,7 @@ bad "ingress $scratch/file" "$no_top $scratch/file is no block device" "${ENOTBL
 bad "ingress -" "$no_top - is no block device" "${ENOENT[@]}"
 bad "ingress $S" "$no_top $S is no active device of the mode secondary"
 bad "ingress /dev/mapper/plain" "$no_top /dev/mapper/plain is no active device of the mode secondary"
-live=plain bad "ingress /dev/mapper/plain" "$no_top /dev/mapper/plain is no active device of the mode secondary"
+live=plain bad "ingress /dev/mapper/plain" "$no_top /dev/mapper/plain is its own top"
 is "$(maps)" 0 "no map is left"
 
 diag "beside a live secondary"

@@ -115,6 +115,7 @@ set_up
 bios_begin
 ok "of all" discard $view
 is "$(count D hidden disk)" 0 "no other store is discarded"
+ok "active is told to write zeroes" test "$(count N active)" -gt 0
 own_or_zero 11 0 2048
 own_or_zero 33 2048 4096
 own_or_zero 11 6144 10240
@@ -165,7 +166,8 @@ diag "FLUSH and FUA"
 set_up
 sent "active FW 0+0" "running: flush of the view" sync $view
 sent "disk FW 0+0" "running: flush of the ingress" sync $ingress
-sent "disk FW 0+0" "checkpoint" message view checkpoint
+# Once before anything is dropped, and once behind the closed gate.
+sent "disk FW 0+0;disk FW 0+0" "checkpoint" message view checkpoint
 sent "disk R 16384+128;active W 16384+128;active WF 16384+8;active FW 0+0" "running: FUA write to the view" \
 	write_fua $view 2048
 sent "active WF 16384+8;active FW 0+0" "and again" write_fua $view 2048
@@ -189,7 +191,7 @@ sent "disk FW 0+0" "done: flush of the view" sync $view
 sent "disk WF 16384+8;disk FW 0+0" "done: FUA write to the view" write_fua $view 2048
 take_down
 set_up
-sent "disk FW 0+0" "stop" message view stop
+sent "disk FW 0+0;disk FW 0+0" "stop" message view stop
 take_down
 
 diag "an active disk on which discarded sectors read 0xff"

@@ -126,4 +126,44 @@ ok "view, a whole chunk: goes on" fill /dev/mapper/view 0x36 8M 64k
 ok "what active holds is read" verify /dev/mapper/view 0x36 8M 64k
 ok "what hidden holds is read" verify /dev/mapper/view 0x11 0 512k
 dm_remove_all
+
+# a suspended device fails readahead, which is no error of its own
+setup
+dmsetup suspend --nolockfs leg2
+cat /dev/mapper/view > /dev/null &
+reader=$!
+sleep 1
+dmsetup resume leg2
+ok "a reader of a view over a suspended secondary" wait $reader
+is "$(status_field view 9)" "-" "finds no error"
+dm_remove_all
+
+# a checkpoint fails where the secondary cannot be flushed, and throws nothing away
+modprobe loop
+truncate -s 16M "$scratch/disk"
+disk=$(losetup --find --show "$scratch/disk")
+dm_linear leg0 /dev/ram0
+dm_linear leg1 /dev/ram1
+dm_linear leg2 "$disk"
+secondary_create view /dev/mapper/leg0 /dev/mapper/leg1 /dev/mapper/leg2 $chunk
+fill /dev/mapper/view 0x37 0 1M
+exec {view}<> /dev/mapper/view
+printf buffered >&"$view"
+epoch=$(status_field view 3)
+dmesg_since > /dev/null
+dm_error leg2
+ok "checkpoint fails" bash -c '! dmsetup message view 0 checkpoint 2> /dev/null'
+like "$(dmesg_since)" "message 'checkpoint' in stage running: the secondary could not be flushed" \
+	"and says why"
+is "$(status_field view 2,3)" "running $epoch" "nothing has changed"
+is "$(head -c 8 /dev/mapper/view)" buffered "a buffered write is not lost"
+sync "/proc/self/fd/$view"
+is "$(dd if=/dev/mapper/view bs=4k count=1 iflag=direct status=none | head -c 8)" buffered \
+	"nor is it kept from its way to the device"
+dm_linear leg2 "$disk"
+ok "after the repair it succeeds" message view checkpoint
+is "$(head -c 8 /dev/mapper/view | tr -d '\0')" "" "and throws the write away"
+exec {view}>&-
+dm_remove_all
+losetup --detach "$disk"
 done_testing
