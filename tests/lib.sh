@@ -218,6 +218,20 @@ rig() {
 		ingress_create in view
 }
 
+# stomp_on ACTIVE HIDDEN SECONDARY CHUNK OPERATIONS [ARGUMENTS...]: the model-based
+# random test on these devices. Its last line is left in $output.
+stomp_on() {
+	local status
+	secondary_create view "$1" "$2" "$3" "$4" && ingress_create in view || return
+	stomp --view /dev/mapper/view --ingress /dev/mapper/in --name view \
+		--secondary "$3" --chunk "$4" --ops "$5" --seed "$RANDOM" \
+		--live-checkpoints "${@:6}" > "$scratch/stomp" 2>&1
+	status=$?
+	if [ $status -eq 0 ]; then tail -n 1 "$scratch/stomp"; else cat "$scratch/stomp"; fi
+	[ "$(status_field view 9)" = - ] || { status=1; dmsetup status view; }
+	dmsetup remove in && dmsetup remove view && return $status
+}
+
 # primary_table METADATA|- LOCAL|- REPLICA REGION [OPTION...]
 primary_table() {
 	local options=''

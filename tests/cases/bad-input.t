@@ -169,7 +169,6 @@ live=view bad "secondary - $A $H $other 8" "Device 1:1 $belongs" "${EBUSY[@]}"
 live=view bad "secondary - $A $H $top 8" "Device $(number $top) is the view itself"
 live=view bad "secondary - $top $H $S 8" "Device $(number $top) is the view itself"
 live=view bad "ingress $top" "$no_top $top is its own top"
-dmsetup clear view
 live=in bad "ingress $S" "$no_top $S is no active device of the mode secondary"
 dmsetup create unborn --notable
 dmsetup load unborn --table "0 8192 replication secondary - $other /dev/mapper/plain $top 8"
