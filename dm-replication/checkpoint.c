@@ -105,11 +105,11 @@ void repl_cache_resume(struct repl_set *rs)
 void repl_start(struct repl_set *rs)
 {
 	lockdep_assert_held(&rs->admin);
-	repl_gate_close(rs);
+	repl_quiesce(rs);
 	repl_map_empty(rs);
 	WRITE_ONCE(rs->error, REPL_NO_ERROR);
 	repl_set_stage(rs, REPL_RUNNING);
-	repl_gate_open(rs);
+	repl_unquiesce(rs);
 }
 
 /**
@@ -129,12 +129,12 @@ void repl_autostart(struct repl_set *rs)
 	mutex_unlock(&rs->admin);
 }
 
-/* Behind the closed gate: flush the secondary, and empty the stores. */
+/* Behind the closed gates: flush the secondary, and empty the stores. */
 static int move_view(struct repl_set *rs, bool stop)
 {
 	int r;
 
-	repl_gate_close(rs);
+	repl_quiesce(rs);
 	r = blkdev_issue_flush(rs->bdev[REPL_SECONDARY]);
 	if (!r) {
 		repl_map_empty(rs);
@@ -143,7 +143,7 @@ static int move_view(struct repl_set *rs, bool stop)
 			repl_set_stage(rs, REPL_DONE);
 		}
 	}
-	repl_gate_open(rs);
+	repl_unquiesce(rs);
 	return r;
 }
 
@@ -153,7 +153,7 @@ static int move_view(struct repl_set *rs, bool stop)
  * @stop: go to stage done with it
  *
  * The secondary is flushed first, to fail before anything is lost, and to have
- * less to flush while the gate is closed. Buffered writes to the view that are
+ * less to flush while the gates are closed. Buffered writes to the view that are
  * under way meanwhile may fall on either side; everything earlier is gone.
  *
  * Context: may sleep; rs->admin held.

@@ -50,7 +50,7 @@ void repl_map_destroy(struct repl_set *rs)
  * repl_map_empty - empty both maps, in constant time
  * @rs: the set
  *
- * Context: the gate is closed.
+ * Context: the gates are closed.
  */
 void repl_map_empty(struct repl_set *rs)
 {

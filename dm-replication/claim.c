@@ -28,19 +28,21 @@
  * repl_io_init - prepare an io
  * @io: the io
  * @rs: its set
+ * @gate: its face's; NULL for the merge
  * @ti: its face's target; NULL for the merge
  * @resume: what goes on with it after a wait, in process context
  *
  * Context: any.
  */
-void repl_io_init(struct repl_io *io, struct repl_set *rs, struct dm_target *ti,
-		  void (*resume)(struct repl_io *io))
+void repl_io_init(struct repl_io *io, struct repl_set *rs, struct repl_gate *gate,
+		  struct dm_target *ti, void (*resume)(struct repl_io *io))
 {
 	io->claim = REPL_CLAIM_NONE;
 	io->dev = REPL_NOWHERE;
 	io->entered = false;
 	io->mapping = false;
 	io->rs = rs;
+	io->gate = gate;
 	io->ti = ti;
 	io->resume = resume;
 }
@@ -183,9 +185,9 @@ static bool hold(struct repl_io *io)
 	bool held;
 
 	spin_lock_irqsave(&rs->wait_lock, flags);
-	held = READ_ONCE(rs->gate.closed);
+	held = READ_ONCE(io->gate->closed);
 	if (held)
-		repl_io_wait_locked(io, &rs->at_gate);
+		repl_io_wait_locked(io, &io->gate->held);
 	spin_unlock_irqrestore(&rs->wait_lock, flags);
 	return held;
 }
@@ -204,11 +206,10 @@ static bool hold(struct repl_io *io)
 int repl_io_map(struct repl_io *io, struct bio *bio,
 		int (*route)(struct repl_io *io, struct bio *bio), sector_t unit)
 {
-	struct repl_set *rs = io->rs;
 	int r;
 
 	io->mapping = true;
-	while (unlikely(!repl_gate_enter(&rs->gate))) {
+	while (unlikely(!repl_gate_enter(io->gate))) {
 		repl_io_cut(io, bio, (bio->bi_iter.bi_sector | (unit - 1)) + 1);
 		if (hold(io))
 			return DM_MAPIO_SUBMITTED;
@@ -217,7 +218,7 @@ int repl_io_map(struct repl_io *io, struct bio *bio,
 
 	r = route(io, bio);
 	if (unlikely(r == DM_MAPIO_KILL))
-		repl_gate_exit(&rs->gate);	/* no end_io will come */
+		repl_gate_exit(io->gate);	/* no end_io will come */
 	return r;
 }
 
@@ -239,7 +240,7 @@ void repl_io_continue(struct repl_io *io,
 		return;
 	}
 	if (!io->entered) {
-		while (!repl_gate_enter(&io->rs->gate))
+		while (!repl_gate_enter(io->gate))
 			if (hold(io))
 				return;
 		io->entered = true;
@@ -300,7 +301,7 @@ void repl_io_end(struct repl_io *io, struct bio *bio, blk_status_t error)
 	if (unlikely(error) && io->dev != REPL_NOWHERE && device_failed(bio, error))
 		repl_fail_dev(io->rs, io->dev);
 	if (likely(io->entered))
-		repl_gate_exit(&io->rs->gate);
+		repl_gate_exit(io->gate);
 }
 
 /**

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The gate: every bio of both faces passes it. Closed, it quiesces them, for a
- * change of stage or epoch that no I/O may see half of.
+ * The gates: every bio of a face passes its gate. Closed, they quiesce the faces,
+ * for a change of stage or epoch that no I/O may see half of.
  */
 #include "replication.h"
 
@@ -19,6 +19,7 @@ int repl_gate_init(struct repl_gate *gate)
 		return -ENOMEM;
 	gate->closed = false;
 	init_waitqueue_head(&gate->drained);
+	INIT_LIST_HEAD(&gate->held);
 	return 0;
 }
 
@@ -47,19 +48,12 @@ static int inflight(struct repl_gate *gate)
 	return sum;
 }
 
-/**
- * repl_gate_close - stop all I/O of both faces
- * @rs: the set
- *
+/*
  * New bios wait (repl_io_map()); returns when those inside are done. Their
- * completion depends on the underlying devices alone.
- *
- * Context: may sleep; rs->admin held, or nobody else left to take it.
+ * completion depends on the underlying devices alone, and on the other face's.
  */
-void repl_gate_close(struct repl_set *rs)
+static void gate_close(struct repl_gate *gate)
 {
-	struct repl_gate *gate = &rs->gate;
-
 	WRITE_ONCE(gate->closed, true);
 	/*
 	 * After this every exit either is over, so that its count is seen
@@ -70,19 +64,40 @@ void repl_gate_close(struct repl_set *rs)
 	smp_mb();	/* what was done inside happened before what follows */
 }
 
-/**
- * repl_gate_open - let I/O go on, the held bios in their order
- * @rs: the set
- *
- * Context: as repl_gate_close().
- */
-void repl_gate_open(struct repl_set *rs)
+static void gate_open(struct repl_set *rs, struct repl_gate *gate)
 {
 	/* Pairs with repl_gate_enter(): who sees it open sees the new stage. */
-	smp_store_release(&rs->gate.closed, false);
+	smp_store_release(&gate->closed, false);
 
 	spin_lock_irq(&rs->wait_lock);
-	list_splice_tail_init(&rs->at_gate, &rs->runnable);
+	list_splice_tail_init(&gate->held, &rs->runnable);
 	spin_unlock_irq(&rs->wait_lock);
+}
+
+/**
+ * repl_quiesce - stop all I/O of both faces
+ * @rs: the set
+ *
+ * First the ingress, which may have much under way to a slow disk, and may have to
+ * wait for readers of the view; so the view stands still only for its own I/O.
+ *
+ * Context: may sleep; rs->admin held, or nobody else left to take it.
+ */
+void repl_quiesce(struct repl_set *rs)
+{
+	gate_close(&rs->ingress_gate);
+	gate_close(&rs->view_gate);
+}
+
+/**
+ * repl_unquiesce - let I/O go on, the bios that wait in their order
+ * @rs: the set
+ *
+ * Context: as repl_quiesce().
+ */
+void repl_unquiesce(struct repl_set *rs)
+{
+	gate_open(rs, &rs->view_gate);
+	gate_open(rs, &rs->ingress_gate);
 	queue_work(rs->wq, &rs->run_work);
 }

@@ -157,7 +157,7 @@ void repl_merge_init(struct repl_set *rs)
 	init_waitqueue_head(&rs->merge.wait);
 	rs->merge.idle = true;
 	for (i = 0; i < REPL_MERGE_SLOTS; i++)
-		repl_io_init(&rs->merge.slot[i].io, rs, NULL, slot_resume);
+		repl_io_init(&rs->merge.slot[i].io, rs, NULL, NULL, slot_resume);
 }
 
 /**
@@ -171,7 +171,7 @@ void repl_failover(struct repl_set *rs)
 	struct repl_merge *merge = &rs->merge;
 
 	lockdep_assert_held(&rs->admin);
-	repl_gate_close(rs);
+	repl_quiesce(rs);
 	if (rs->stage == REPL_RUNNING)
 		WRITE_ONCE(merge->total, atomic64_read(&rs->nr_held));
 	else
@@ -180,7 +180,7 @@ void repl_failover(struct repl_set *rs)
 	merge->failed = false;
 	WRITE_ONCE(merge->idle, false);
 	repl_set_stage(rs, REPL_FAILOVER);
-	repl_gate_open(rs);
+	repl_unquiesce(rs);
 	kick(rs);
 }
 

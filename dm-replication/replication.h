@@ -14,18 +14,18 @@
  *   region	REPL_REGION_CHUNKS neighbouring chunks: the unit of locking
  *   claim	a range of chunks of one region that one I/O has business with;
  *		see claim.c
- *   gate	every bio of both faces passes it; closed, it quiesces them
+ *   gate	what every bio of a face passes; closed, it quiesces the face
  *
  * Lock order, outermost first
  *
  *   repl_sets_lock (mutex)	the list of sets
- *   repl_set.admin (mutex)	changes of stage and epoch, the gate's closing
+ *   repl_set.admin (mutex)	changes of stage and epoch, the gates' closing
  *   repl_set.cache_lock (mutex)
  *   repl_set.faces_lock (mutex)
  *   repl_region.lock (irq)
  *   repl_set.wait_lock (irq)
  *
- * A bio is counted in at the gate when it is mapped and counted out in end_io;
+ * A bio is counted in at its gate when it is mapped and counted out in end_io;
  * in between, the stage and the epoch stay what they are but for the merge's
  * end, which changes neither where data is nor where it goes.
  */
@@ -91,6 +91,7 @@ struct repl_gate {
 	int __percpu *inflight;
 	bool closed;			/* written under repl_set.admin */
 	wait_queue_head_t drained;
+	struct list_head held;		/* wait_lock; ios by wait, that came meanwhile */
 };
 
 /*
@@ -132,6 +133,7 @@ struct repl_io {
 	bool mapping;			/* in ->map, where a bio may be cut */
 
 	struct repl_set *rs;
+	struct repl_gate *gate;		/* of the face; NULL for the merge */
 	struct dm_target *ti;		/* NULL for the merge */
 	void (*resume)(struct repl_io *io);	/* process context, may sleep */
 
@@ -179,13 +181,14 @@ struct repl_set {
 	struct workqueue_struct *wq;
 	struct dm_kcopyd_client *kc;
 
-	/* Read on every I/O inside the gate; written with it closed, or by the
+	/* Read on every I/O inside a gate; written with both closed, or by the
 	 * merge's end; writers hold admin.
 	 */
 	enum repl_stage stage;
 	u64 epoch;
 
-	struct repl_gate gate;
+	struct repl_gate view_gate;
+	struct repl_gate ingress_gate;
 
 	atomic64_t nr_active;		/* chunks that active holds */
 	atomic64_t nr_hidden;
@@ -195,7 +198,6 @@ struct repl_set {
 
 	spinlock_t wait_lock;		/* the lists of ios that wait */
 	struct list_head held;		/* wait_lock; all ios that wait, by held */
-	struct list_head at_gate;	/* wait_lock; by wait */
 	struct list_head throttled;	/* wait_lock; by wait: too many copies */
 	struct list_head runnable;	/* wait_lock; by wait: to go on */
 	u32 copying;			/* wait_lock; sectors of copies in flight */
@@ -283,8 +285,8 @@ void repl_event_work(struct work_struct *work);
 /* gate.c */
 int repl_gate_init(struct repl_gate *gate);
 void repl_gate_destroy(struct repl_gate *gate);
-void repl_gate_close(struct repl_set *rs);
-void repl_gate_open(struct repl_set *rs);
+void repl_quiesce(struct repl_set *rs);
+void repl_unquiesce(struct repl_set *rs);
 
 /* chunk-map.c */
 int repl_map_create(struct repl_set *rs);
@@ -303,8 +305,8 @@ void repl_map_clear(struct repl_set *rs, struct repl_region *r,
 		    unsigned int first, unsigned int end);
 
 /* claim.c */
-void repl_io_init(struct repl_io *io, struct repl_set *rs, struct dm_target *ti,
-		  void (*resume)(struct repl_io *io));
+void repl_io_init(struct repl_io *io, struct repl_set *rs, struct repl_gate *gate,
+		  struct dm_target *ti, void (*resume)(struct repl_io *io));
 void repl_io_claim(struct repl_io *io, enum repl_claim claim,
 		   struct repl_region *r, unsigned int first, unsigned int end);
 void repl_io_release_locked(struct repl_io *io);

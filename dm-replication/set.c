@@ -23,8 +23,8 @@ static void set_free(struct kref *ref)
 		dm_kcopyd_client_destroy(rs->kc);	/* its thread uses wq */
 	if (rs->wq)
 		destroy_workqueue(rs->wq);
-	if (rs->gate.inflight)
-		repl_gate_destroy(&rs->gate);
+	repl_gate_destroy(&rs->view_gate);
+	repl_gate_destroy(&rs->ingress_gate);
 	repl_map_destroy(rs);
 	kfree(rs);
 }
@@ -50,7 +50,6 @@ static void set_init(struct repl_set *rs, struct dm_target *ti,
 	INIT_LIST_HEAD(&rs->list);
 	spin_lock_init(&rs->wait_lock);
 	INIT_LIST_HEAD(&rs->held);
-	INIT_LIST_HEAD(&rs->at_gate);
 	INIT_LIST_HEAD(&rs->throttled);
 	INIT_LIST_HEAD(&rs->runnable);
 	INIT_WORK(&rs->run_work, repl_run_work);
@@ -76,8 +75,8 @@ static struct repl_set *set_create(struct dm_target *ti, struct dm_dev *const de
 	what = "maps; a larger chunk size takes less";
 	if (repl_map_create(rs))
 		goto bad;
-	what = "gate";
-	if (repl_gate_init(&rs->gate))
+	what = "gates";
+	if (repl_gate_init(&rs->view_gate) || repl_gate_init(&rs->ingress_gate))
 		goto bad;
 	what = "workqueue";
 	rs->wq = alloc_workqueue("dm-replication", WQ_MEM_RECLAIM, 0);
@@ -244,9 +243,9 @@ void repl_set_put_view(struct repl_set *rs)
 
 	if (last) {
 		repl_merge_finish(rs);
-		repl_gate_close(rs);
+		repl_quiesce(rs);
 		WRITE_ONCE(rs->stage, REPL_NONE);
-		repl_gate_open(rs);
+		repl_unquiesce(rs);
 		flush_work(&rs->cache_work);
 
 		/* Not before: nobody else may have the devices till now. */

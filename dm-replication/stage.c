@@ -74,7 +74,7 @@ void repl_event_work(struct work_struct *work)
  * @rs: the set
  * @stage: the stage
  *
- * Context: may sleep; rs->admin held, and the gate closed where the new stage
+ * Context: may sleep; rs->admin held, and the gates closed where the new stage
  * sends I/O elsewhere than the old one.
  */
 void repl_set_stage(struct repl_set *rs, enum repl_stage stage)

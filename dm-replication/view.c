@@ -253,7 +253,7 @@ static int view_map(struct dm_target *ti, struct bio *bio)
 	struct repl_io *io = repl_bio_io(bio);
 	bool by_chunk = bio_op(bio) != REQ_OP_DISCARD;
 
-	repl_io_init(io, rs, ti, view_resume_io);
+	repl_io_init(io, rs, &rs->view_gate, ti, view_resume_io);
 	return repl_io_map(io, bio, view_route,
 			   by_chunk ? rs->chunk_sectors : repl_region_sectors(rs));
 }
