@@ -7,6 +7,10 @@
 # the cache as well, and does not come back.
 . tests/lib.sh
 
+# Dirty pages stay in the cache until somebody asks for them to be written.
+echo 60000 > /proc/sys/vm/dirty_writeback_centisecs
+echo 60000 > /proc/sys/vm/dirty_expire_centisecs
+
 active=/dev/mapper/active disk=/dev/ram2 view=/dev/mapper/view ingress=/dev/mapper/in
 
 # A process that has the view open and mapped, and does what it is told: read,
@@ -109,6 +113,8 @@ the view is suspended and its page cache in use; resume it first" "the log"
 	is "$(dmsetup status view)" "$before" "nothing changes"
 }
 
+# However slow we are, dirty pages are written only when we say so.
+echo 1000000 > /proc/sys/vm/dirty_expire_centisecs
 mkfifo "$scratch/to" "$scratch/from"
 ramdisks 3 4
 fill /dev/ram0 0xaa
