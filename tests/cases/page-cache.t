@@ -113,8 +113,6 @@ the view is suspended and its page cache in use; resume it first" "the log"
 	is "$(dmsetup status view)" "$before" "nothing changes"
 }
 
-# However slow we are, dirty pages are written only when we say so.
-echo 1000000 > /proc/sys/vm/dirty_expire_centisecs
 mkfifo "$scratch/to" "$scratch/from"
 ramdisks 3 4
 fill /dev/ram0 0xaa
