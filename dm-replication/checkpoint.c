@@ -46,11 +46,18 @@ static int drop_cache(struct repl_set *rs, bool later)
 	return r;
 }
 
+/*
+ * After a resume: dirty pages stay, for those from before the checkpoint went with
+ * it, and these are writes that somebody made since.
+ */
 static void cache_work(struct work_struct *work)
 {
 	struct repl_set *rs = container_of(work, struct repl_set, cache_work);
 
-	drop_cache(rs, true);
+	mutex_lock(&rs->cache_lock);
+	if (!rs->suspended)
+		invalidate_inode_pages2(compat_bdev_mapping(view_bdev(rs)));
+	mutex_unlock(&rs->cache_lock);
 }
 
 /**
@@ -82,7 +89,7 @@ void repl_cache_suspend(struct repl_set *rs)
  * repl_cache_resume - the view is about to do I/O again
  * @rs: the set
  *
- * Pages that a checkpoint had to leave are dropped now.
+ * Clean pages that a checkpoint had to leave are dropped soon.
  *
  * Context: may sleep, but for no I/O of the view.
  */
@@ -154,7 +161,9 @@ static int move_view(struct repl_set *rs, bool stop)
  *
  * The secondary is flushed first, to fail before anything is lost, and to have
  * less to flush while the gates are closed. Buffered writes to the view that are
- * under way meanwhile may fall on either side; everything earlier is gone.
+ * under way meanwhile may fall on either side; everything earlier is gone. If the
+ * secondary fails between the two flushes, buffered writes to the view that had
+ * not reached it are gone as well, though the view stays where it was.
  *
  * Context: may sleep; rs->admin held.
  * Return: 0, or a negative errno: the view is where it was then. -EBUSY if it is

@@ -41,6 +41,7 @@ void repl_io_init(struct repl_io *io, struct repl_set *rs, struct repl_gate *gat
 	io->dev = REPL_NOWHERE;
 	io->entered = false;
 	io->mapping = false;
+	io->discard = false;
 	io->rs = rs;
 	io->gate = gate;
 	io->ti = ti;

@@ -117,7 +117,9 @@ static void merge_work(struct work_struct *work)
 {
 	struct repl_merge *merge = container_of(work, struct repl_merge, work);
 	struct repl_set *rs = container_of(merge, struct repl_set, merge);
-	bool more = rs->stage == REPL_FAILOVER && !READ_ONCE(merge->paused);
+	/* Pairs with repl_set_stage() */
+	bool more = smp_load_acquire(&rs->stage) == REPL_FAILOVER &&
+		!READ_ONCE(merge->paused);
 	bool idle = true;
 	int i;
 

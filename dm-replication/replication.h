@@ -131,6 +131,7 @@ struct repl_io {
 	u8 dev;				/* enum repl_dev that the bio was sent to */
 	bool entered;			/* counted in at the gate */
 	bool mapping;			/* in ->map, where a bio may be cut */
+	bool discard;			/* of the view, sent as a write of zeroes */
 
 	struct repl_set *rs;
 	struct repl_gate *gate;		/* of the face; NULL for the merge */

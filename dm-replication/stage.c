@@ -82,7 +82,8 @@ void repl_set_stage(struct repl_set *rs, enum repl_stage stage)
 	lockdep_assert_held(&rs->admin);
 	DMINFO("%s: stage %s, was %s", repl_set_name(rs), repl_stage_name(stage),
 	       repl_stage_name(rs->stage));
-	WRITE_ONCE(rs->stage, stage);
+	/* Pairs with merge_work(): who sees the stage sees what was set up for it. */
+	smp_store_release(&rs->stage, stage);
 	schedule_work(&rs->event_work);
 }
 

@@ -63,6 +63,7 @@ static int view_discard(struct repl_io *io, struct bio *bio)
 		bio_endio(bio);
 		return DM_MAPIO_SUBMITTED;
 	}
+	io->discard = true;
 	bio->bi_opf = (bio->bi_opf & ~REQ_OP_MASK) | REQ_OP_WRITE_ZEROES;
 	repl_io_send(io, bio, REPL_ACTIVE);
 	return DM_MAPIO_REMAPPED;
@@ -271,6 +272,9 @@ static int view_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *erro
 		repl_io_release_locked(io);
 		spin_unlock_irqrestore(&r->lock, flags);
 	}
+	/* A disk that finds out only now that it cannot: then the hint is not taken. */
+	if (io->discard && (*error == BLK_STS_NOTSUPP || *error == BLK_STS_TARGET))
+		*error = BLK_STS_OK;
 	repl_io_end(io, bio, *error);
 	return DM_ENDIO_DONE;
 }
