@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 300
+# timeout: 600
 #
 # Rule 7: the merge copies the view's content to the secondary while the view is
 # read and written, and survives suspend, noflush suspend, reload and removal of

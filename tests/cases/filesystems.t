@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 300
+# timeout: 600
 #
 # What it is for: a filesystem on the primary's side, the view of it mounted on the
 # secondary's through cycles of checkpoints, and a failover under the mount.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# timeout: 600
 #
 # Rules 4 and 7, in an enforced order: a view write moves a chunk from hidden to
 # active while the merge waits for just that write. The merge must copy what is

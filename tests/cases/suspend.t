@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 300
+# timeout: 600
 #
 # Rule 9: suspend lets every held bio go, a noflush suspend gives them back to be
 # sent again, removal never hangs; and a reload onto the same devices keeps all
