@@ -31,20 +31,23 @@ $(TOOLS): %: %.c $(wildcard tests/tools/*.h) | deps
 
 .PHONY: deps
 deps:
-	@tests/deps
+	@tests/deps build
 
 # make check TESTS="tests/cases/foo.t ..." JOBS=1 SEED=42
 .PHONY: check
 check: all
+	@tests/deps check lint
 	@tests/check $(TESTS)
 
 .PHONY: demo
 demo: all
+	@tests/deps check
 	@tests/vm/run tests/demo.sh
 
 # What sparse finds does not fail the build, so its output has to be looked at.
 .PHONY: sparse
 sparse: deps
+	@tests/deps lint
 	@mkdir -p build
 	@$(KBUILD) C=2 modules > build/sparse.log 2>&1; status=$$?; \
 	cat build/sparse.log; \
@@ -52,6 +55,7 @@ sparse: deps
 
 .PHONY: shell
 shell: all
+	@tests/deps check
 	-@tests/vm/run --interactive
 
 .PHONY: install modules_install
