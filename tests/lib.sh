@@ -22,9 +22,9 @@ fi
 . tests/tap.sh
 
 # wait_for SECONDS COMMAND...: polls until the command succeeds; fails if it
-# does not within that time.
+# does not within that time (on a kernel that is not slow for a reason).
 wait_for() {
-	local end=$((SECONDS + $1 + 1))
+	local end=$((SECONDS + $1 * REPL_PATIENCE + 1))
 	shift
 	until "$@"; do
 		[ $SECONDS -lt $end ] || return 1

@@ -98,7 +98,7 @@ like "$(dmesg_since)" "finishing the merge before the table goes.*stage done" "i
 dmsetup remove slow
 ok "the secondary holds what the view held" merged
 ok "and the module is free" rmmod dm_replication
-insmod dm-replication/dm-replication.ko
+insmod "$REPL_MODULE"
 
 # Without a failover, removal leaves the secondary as the primary wrote it.
 setup 0
