@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What differs between the kernels that we support, and nothing else.
+ * What differs between the kernels that we support, and nothing else. REPL_HAVE_X
+ * is defined if compat/x.c compiles; see Kbuild.compat.
  */
 #ifndef DM_REPLICATION_COMPAT_H
 #define DM_REPLICATION_COMPAT_H
 
 #include <linux/blkdev.h>
+#include <linux/workqueue.h>
+
+#include "compat-probed.h"
 
 /**
  * compat_open_shared - open a block device without claiming it
@@ -14,21 +18,58 @@
  * What is open cannot be removed; but unlike dm_get_device() this leaves the
  * device free to be mounted. Process context, may sleep.
  *
- * Return: the device or an ERR_PTR().
+ * Return: what compat_close_shared() takes, or an ERR_PTR().
  */
-static inline struct block_device *compat_open_shared(dev_t dev)
+static inline void *compat_open_shared(dev_t dev)
 {
+#if defined(REPL_HAVE_BDEV_FILE_OPEN_BY_DEV)
+	return bdev_file_open_by_dev(dev, BLK_OPEN_READ, NULL, NULL);
+#elif defined(REPL_HAVE_BDEV_OPEN_BY_DEV)
+	return bdev_open_by_dev(dev, BLK_OPEN_READ, NULL, NULL);
+#elif defined(REPL_HAVE_BLKDEV_PUT_HOLDER)
+	return blkdev_get_by_dev(dev, BLK_OPEN_READ, NULL, NULL);
+#elif defined(REPL_HAVE_BLKDEV_PUT_MODE)
 	return blkdev_get_by_dev(dev, FMODE_READ, NULL);
+#endif
 }
 
-static inline void compat_close_shared(struct block_device *bdev)
+/**
+ * compat_close_shared - close what compat_open_shared() opened
+ * @opened: what it returned
+ *
+ * Process context, may sleep.
+ */
+static inline void compat_close_shared(void *opened)
 {
-	blkdev_put(bdev, FMODE_READ);
+#if defined(REPL_HAVE_BDEV_FILE_OPEN_BY_DEV)
+	bdev_fput(opened);
+#elif defined(REPL_HAVE_BDEV_OPEN_BY_DEV)
+	bdev_release(opened);
+#elif defined(REPL_HAVE_BLKDEV_PUT_HOLDER)
+	blkdev_put(opened, NULL);
+#elif defined(REPL_HAVE_BLKDEV_PUT_MODE)
+	blkdev_put(opened, FMODE_READ);
+#endif
 }
 
+/**
+ * compat_bdev_mapping - the page cache of a block device
+ * @bdev: the device
+ */
 static inline struct address_space *compat_bdev_mapping(struct block_device *bdev)
 {
+#if defined(REPL_HAVE_BD_MAPPING)
+	return bdev->bd_mapping;
+#elif defined(REPL_HAVE_BD_INODE)
 	return bdev->bd_inode->i_mapping;
+#endif
 }
+
+/* For alloc_workqueue(): workers on the CPU that queues the work. */
+#if defined(REPL_HAVE_WQ_PERCPU)
+#define COMPAT_WQ_PERCPU	WQ_PERCPU
+#elif defined(REPL_HAVE_NO_WQ_PERCPU)
+#define COMPAT_WQ_PERCPU	0
+#endif
 
 #endif

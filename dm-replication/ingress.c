@@ -11,7 +11,7 @@
 
 struct ingress {
 	struct repl_face face;
-	struct block_device *top;	/* held open, so that it cannot go first */
+	void *top;			/* held open, so that it cannot go first */
 	struct dm_dev *secondary;
 	struct dm_dev *hidden;
 };

@@ -8,6 +8,7 @@
  */
 #include <linux/slab.h>
 
+#include "compat.h"
 #include "replication.h"
 
 static DEFINE_MUTEX(repl_sets_lock);
@@ -79,7 +80,7 @@ static struct repl_set *set_create(struct dm_target *ti, struct dm_dev *const de
 	if (repl_gate_init(&rs->view_gate) || repl_gate_init(&rs->ingress_gate))
 		goto bad;
 	what = "workqueue";
-	rs->wq = alloc_workqueue("dm-replication", WQ_MEM_RECLAIM, 0);
+	rs->wq = alloc_workqueue("dm-replication", WQ_MEM_RECLAIM | COMPAT_WQ_PERCPU, 0);
 	if (!rs->wq)
 		goto bad;
 	what = "copies";

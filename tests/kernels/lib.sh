@@ -25,12 +25,13 @@ stage_sources() {
 			cp -u --preserve=timestamps "$file" "$1/$file"
 	done
 	# What has been renamed or removed since.
-	(cd "$1" && find dm-replication -name '*.[ch]' ! -name '*.mod.c') | while read -r file; do
+	(cd "$1" && sources) | while read -r file; do
 		[ -e "$file" ] || rm "$1/$file"
 	done
 }
 
 # The module's sources in the tree: all but what kbuild makes.
 sources() {
-	find dm-replication -type f \( -name '*.[ch]' -o -name 'Kbuild*' \) ! -name '*.mod.c'
+	find dm-replication -type f \( -name '*.[ch]' -o -name '*.awk' -o -name 'Kbuild*' \) \
+		! -name '*.mod.c' ! -name compat-probed.h
 }
