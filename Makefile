@@ -50,10 +50,13 @@ lint: deps
 	@tests/deps lint
 	@KDIR=$(KDIR) tests/unit/lint.t
 
+# With GDB=1, tests/vm/gdb attaches to it.
+GDB_PORT ?= 1234
+
 .PHONY: shell
 shell: all
-	@tests/deps check
-	-@tests/vm/run --interactive
+	@tests/deps check $(if $(GDB),gdb)
+	@tests/vm/run $(if $(GDB),--gdb $(GDB_PORT)) --interactive bash --rcfile tests/shell
 
 .PHONY: install modules_install
 install: modules_install
@@ -77,6 +80,7 @@ help:
 	@echo '     SEED=N           what the tests leave to chance, again'
 	@echo 'make demo             the module at work, in a virtual machine'
 	@echo 'make shell            a virtual machine to try it in'
+	@echo '     GDB=1            tests/vm/gdb can attach gdb to it'
 	@echo 'make lint             what checkpatch, sparse, shellcheck and others find'
 	@echo 'make install          installs the module'
 	@echo 'make clean'
