@@ -6,18 +6,16 @@
 # none does if the kernel is too old or too new, or if a probe is broken, and
 # that must not look like the other form.
 
-FNR == 1 {
+FNR == 2 && /^\/\* To [^:]+: / {
 	name = FILENAME
 	gsub(/.*\/|\.c$/, "", name)
-	need = result = ""
+	result = ""
 	getline result < (results "/" name ".probed")
-}
-
-FNR == 2 && /^\/\* To [^:]+: / {
 	need = $0
 	gsub(/^\/\* To |:.*/, "", need)
 	if (!(need in tried))
 		needs[++n] = need
+	named[FILENAME] = 1
 	tried[need] = tried[need] (tried[need] ? ", " : "") name
 	if (result == "yes") {
 		met[need] = 1
@@ -25,11 +23,10 @@ FNR == 2 && /^\/\* To [^:]+: / {
 	}
 }
 
-FNR == 2 && !need {
-	refuse(FILENAME " does not say what it probes for")
-}
-
 END {
+	for (i = 1; i < ARGC; i++)
+		if (!named[ARGV[i]])
+			refuse(ARGV[i] " does not say what it probes for")
 	for (i = 1; i <= n; i++)
 		if (!met[needs[i]])
 			refuse("this kernel has no known way to " needs[i] " (tried " \
