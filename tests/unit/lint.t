@@ -126,11 +126,11 @@ references() {
 		done
 }
 
-# Text that is not ours, or that readers see as it is.
+# Not in text that is not ours, that readers see as it is, or that has no comments.
 licences() {
 	local file
 	for file; do
-		[[ $file =~ ^COPYING$|\.md$ ]] ||
+		[[ $file =~ ^COPYING$|\.(md|json)$ ]] ||
 			head -n 3 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0-only' ||
 			echo "$file: no SPDX-License-Identifier in the first lines"
 	done
