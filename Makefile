@@ -39,6 +39,13 @@ check: all
 	@tests/deps check lint
 	@KDIR=$(KDIR) tests/check $(TESTS)
 
+# The same on a kernel that looks closely, which is built first, once.
+# make check-debug BOUNDED=1 TESTS="tests/cases/foo.t ..."
+.PHONY: check-debug
+check-debug: tools
+	@tests/deps check debug
+	@BOUNDED=$(BOUNDED) tests/kernels/debug $(TESTS)
+
 .PHONY: demo
 demo: all
 	@tests/deps check
@@ -50,6 +57,28 @@ lint: deps
 	@tests/deps lint
 	@KDIR=$(KDIR) tests/unit/lint.t
 
+# What each kind of I/O costs, exactly; make bench LINES="view-read-active ...".
+# bench-check fails if any costs more than is kept in the repository, bench-keep
+# keeps what it costs now.
+.PHONY: bench bench-check bench-keep
+bench: all
+	@tests/deps check bench
+	@tests/bench/bench $(LINES)
+
+bench-check: all
+	@tests/deps check
+	@tests/bench/bench --check $(LINES)
+
+bench-keep: all
+	@tests/deps check bench
+	@tests/bench/bench --keep $(LINES)
+
+# Where the instructions of one line go: make profile LINE=ingress-write-first
+.PHONY: profile
+profile: all
+	@tests/deps check
+	@tests/bench/profile $(LINE)
+
 # With GDB=1, tests/vm/gdb attaches to it.
 GDB_PORT ?= 1234
 
@@ -57,6 +86,13 @@ GDB_PORT ?= 1234
 shell: all
 	@tests/deps check $(if $(GDB),gdb)
 	@tests/vm/run $(if $(GDB),--gdb $(GDB_PORT)) --interactive bash --rcfile tests/shell
+
+# On every kernel that is supported, each from the Debian release that has it.
+# make check-kernels KERNELS="6.12 7.2" TESTS="tests/cases/foo.t ..."
+.PHONY: check-kernels
+check-kernels: tools
+	@tests/deps check kernels
+	@KERNELS="$(KERNELS)" tests/kernels/debian $(TESTS)
 
 .PHONY: install modules_install
 install: modules_install
@@ -78,10 +114,19 @@ help:
 	@echo 'make check            all tests, in virtual machines'
 	@echo '     TESTS="FILE..."  only these    JOBS=N  that many at once (2)'
 	@echo '     SEED=N           what the tests leave to chance, again'
+	@echo 'make check-debug      the same with KASAN, lockdep and others, and coverage'
+	@echo '     BOUNDED=1        only what is worth most, within minutes'
+	@echo 'make check-kernels    the same on kernels from 6.1 to 7.2'
+	@echo '     KERNELS="6.12"   only on these: 6.1, 6.12, 7.2'
 	@echo 'make demo             the module at work, in a virtual machine'
 	@echo 'make shell            a virtual machine to try it in'
 	@echo '     GDB=1            tests/vm/gdb can attach gdb to it'
 	@echo 'make lint             what checkpatch, sparse, shellcheck and others find'
+	@echo 'make bench            what each kind of I/O costs, beside the alternatives'
+	@echo '     LINES="LINE..."  only these lines of tests/bench/table'
+	@echo 'make bench-check      fails if any costs more than it did'
+	@echo 'make bench-keep       keeps what it costs, for bench-check'
+	@echo 'make profile LINE=... where the instructions of one line go'
 	@echo 'make install          installs the module'
 	@echo 'make clean'
 	@echo
