@@ -181,6 +181,7 @@ bios() {
 			for (i = 1; i < NF && $i != "block_bio_queue:"; i++);
 			if ($(i + 1) in name) {
 				gsub("[SAM]", "", $(i + 2))
+				sub("WZ", "N", $(i + 2)) # on newer kernels
 				print name[$(i + 1)], $(i + 2), $(i + 3) "+" $(i + 5)
 			}
 		}' - $tracing/trace

@@ -90,10 +90,10 @@ moves() {
 		}')" "$1;" "$description"
 }
 
-# queue NAME: its limits, one word each
+# queue DEVICE: its limits, one word each
 queue() {
 	local queue
-	queue=/sys/dev/block/$(dm_column "$1" major,minor)/queue
+	queue=/sys/dev/block/$(stat -L -c %Hr:%Lr "$1")/queue
 	echo "$(< "$queue/logical_block_size") $(< "$queue/minimum_io_size")" \
 		"$(< "$queue/write_cache") $(< "$queue/fua")" \
 		"$([ "$(< "$queue/discard_max_bytes")" = 0 ] || echo discard)" \
@@ -241,17 +241,20 @@ wait_for 20 [ -b /dev/sda ]
 limits() {
 	secondary_create view $active $hidden $disk "$1"
 	ingress_create in view
-	is "$(queue view)" "$2" "$4: view"
-	is "$(queue in)" "$3" "$4: ingress"
+	is "$(queue $view)" "$2" "$4: view"
+	is "$(queue $ingress)" "$3" "$4: ingress"
 	take_down
 }
-limits 128 "512 65536 write through 0  " "512 65536 write through 0  " "RAM disks"
-limits 2048 "512 1048576 write through 0  " "512 1048576 write through 0  " "chunks of 1 MiB"
+# Newer RAM disks can discard.
+ram=''
+[[ $(queue $disk) != *discard* ]] || ram=discard
+limits 128 "512 65536 write through 0 $ram " "512 65536 write through 0 $ram " "RAM disks"
+limits 2048 "512 1048576 write through 0 $ram " "512 1048576 write through 0 $ram " "chunks of 1 MiB"
 dm_linear active /dev/nullb0 0 8192
-limits 128 "4096 65536 write through 0  " "512 65536 write through 0  " "active has blocks of 4 KiB"
+limits 128 "4096 65536 write through 0 $ram " "512 65536 write through 0 $ram " "active has blocks of 4 KiB"
 plain
 dm_linear hidden /dev/nullb0 0 8192
-limits 128 "4096 65536 write through 0  " "4096 65536 write through 0  " "hidden has blocks of 4 KiB"
+limits 128 "4096 65536 write through 0 $ram " "4096 65536 write through 0 $ram " "hidden has blocks of 4 KiB"
 plain
 dm_linear disk /dev/nullb0 0 8192
 limits 128 "4096 65536 write through 0  " "4096 65536 write through 0  " "the disk has blocks of 4 KiB"
@@ -271,6 +274,6 @@ dm_linear hidden /dev/ram1
 limits 128 "512 65536 write back 1 discard " "512 65536 write back 1 discard " \
 	"all can but hidden"
 dm_linear disk /dev/ram2
-limits 128 "512 65536 write back 1  " "512 65536 write through 0  " "active alone can"
+limits 128 "512 65536 write back 1 $ram " "512 65536 write through 0 $ram " "active alone can"
 
 done_testing
