@@ -334,9 +334,15 @@ static int view_get_devices(struct view *view, char **argv)
 	};
 	static const u8 order[] = { REPL_ACTIVE, REPL_HIDDEN, REPL_SECONDARY };
 	struct dm_target *ti = view->face.ti;
+	dev_t self = disk_devt(dm_disk(dm_table_get_md(ti->table)));
+	dev_t dev;
 	int i, r;
 
 	for (i = 0; i < REPL_NR_DEVS; i++) {
+		/* Newer kernels do not open it either, but do not say why. */
+		if (!repl_parse_dev(argv[i], &dev) && dev == self)
+			return repl_refuse(ti, -EINVAL, "Device %u:%u is the view itself",
+					   MAJOR(dev), MINOR(dev));
 		r = dm_get_device(ti, argv[i], dm_table_get_mode(ti->table),
 				  &view->dev[order[i]]);
 		if (r)
@@ -349,7 +355,6 @@ static int view_get_devices(struct view *view, char **argv)
 /* The lengths of the devices, and none twice. */
 static int view_check_devices(struct view *view)
 {
-	dev_t self = disk_devt(dm_disk(dm_table_get_md(view->face.ti->table)));
 	struct dm_target *ti = view->face.ti;
 	sector_t size[REPL_NR_DEVS];
 	int i, j;
@@ -358,9 +363,6 @@ static int view_check_devices(struct view *view)
 		dev_t dev = view->dev[i]->bdev->bd_dev;
 
 		size[i] = bdev_nr_sectors(view->dev[i]->bdev);
-		if (dev == self)
-			return repl_refuse(ti, -EINVAL, "Device %s is the view itself",
-					   view->dev[i]->name);
 		for (j = 0; j < i; j++)
 			if (dev == view->dev[j]->bdev->bd_dev)
 				return repl_refuse(ti, -EINVAL,

@@ -41,6 +41,15 @@ bad_table() {
 	refused "Invalid argument" "$1" "${2//$'\n'/; } ${*:3}" dmsetup create bad --table "${@:2}"
 }
 
+# core_errno PATH: how dm core fails to open it, as the last arguments of bad, in
+# $core. Newer kernels tell more.
+core_errno() {
+	dm_log > /dev/null
+	capture dmsetup create bad --table "0 8 linear $1 0"
+	[[ $output =~ failed:\ ([^$'\n']*) ]] && core=("${BASH_REMATCH[1]}")
+	[[ $(dm_log) =~ Device\ lookup\ failed\ \(-([A-Z]*)\) ]] && core+=("${BASH_REMATCH[1]}")
+}
+
 # bad_message ERRNO LINE WORD...
 bad_message() {
 	refused "$1" "$2" "message: ${*:3}" dmsetup message "${@:3}"
@@ -112,12 +121,15 @@ diag "devices"
 three='active, hidden and secondary are three devices'
 lengths="Active disk, hidden disk, secondary disk's length are not the same"
 longer='active and hidden may be longer, not shorter'
-ENODEV=('No such device' ENODEV) ENOENT=('No such file or directory' ENOENT)
+ENOENT=('No such file or directory' ENOENT)
 ENOTBLK=('Block device required' ENOTBLK) EBUSY=('Device or resource busy' EBUSY)
-bad "secondary - /dev/x $H $S 8" "Cannot open the active device /dev/x" "${ENODEV[@]}"
-bad "secondary - $A - $S 8" "Cannot open the hidden device -" "${ENODEV[@]}"
+core_errno /dev/x
+bad "secondary - /dev/x $H $S 8" "Cannot open the active device /dev/x" "${core[@]}"
+core_errno -
+bad "secondary - $A - $S 8" "Cannot open the hidden device -" "${core[@]}"
 bad "secondary - $A $H 99:99 8" "Cannot open the secondary device 99:99" 'No such device or address' ENXIO
-bad "secondary - $A $H /dev/null 8" "Cannot open the secondary device /dev/null" "${ENODEV[@]}"
+core_errno /dev/null
+bad "secondary - $A $H /dev/null 8" "Cannot open the secondary device /dev/null" "${core[@]}"
 bad "secondary - $A $H 1:99999999 8" "Cannot open the secondary device 1:99999999" \
 	'Value too large for defined data type' EOVERFLOW
 bad "secondary - $A $A $S 8" "Device 1:0 is given twice; $three"
