@@ -1,0 +1,164 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# timeout: 400
+# bounded: yes
+#
+# What the kernel's fault injection can make fail: each allocation of a
+# constructor, a resume and a message in turn; those of the I/O path that may not
+# wait, at random; and bios to each device, at random. Needs a kernel that has it.
+. tests/lib.sh
+
+[ -e /proc/self/fail-nth ] || skip_all "the kernel has no fault injection"
+
+faults=/sys/kernel/debug
+A=/dev/ram0 H=/dev/ram1 S=/dev/ram2
+sectors=8192
+refusal='^table: [0-9:]+: replication: (Out of memory for the |Cannot open the )[^()]* \(-ENOMEM\)$'
+
+# each_fails DESCRIPTION UNDO COMMAND...: a command of fail-nth, with its first
+# allocation failing, its second and so on until there are no more. In any it may
+# succeed, for some are only attempts: then UNDO. Else it says ENOMEM, and, if the
+# allocation was one of ours, why, in one line.
+each_fails() {
+	local n what errno log line lines problems='' failed=0
+	for ((n = 1; n < 1000; n++)); do
+		read -r what errno < <(fail-nth $n "${@:3}")
+		[ "$what" = hit ] || break
+		log=$(dmesg_since)
+		lines=''
+		while IFS= read -r line; do
+			case $line in
+			*'device-mapper: ioctl: error adding target to table') ;;
+			*'device-mapper: '*) lines+=${line#*device-mapper: } ;;
+			esac
+		done <<< "$log"
+		if [ "$errno" = ok ]; then
+			eval "$2"
+			continue
+		fi
+		((failed++))
+		diag "$n: $errno $lines"
+		if [ "$errno" != ENOMEM ]; then
+			problems+="$n: $errno$log"
+		elif [[ $log = *'[dm_replication]'* ]]; then
+			[[ $lines =~ $refusal ]] || problems+="$n: $lines$log"
+		fi
+	done
+	is "$what $errno${problems:+$'\n'$problems}" "through ok" "$1, $failed allocations failing"
+	[ $failed -gt 0 ] || fail "$1: none of them was one that matters"
+}
+
+# Whatever of the module there is: maps, worker threads, references
+inventory() {
+	echo "$(grep -c repl_map_create /proc/vmallocinfo)" \
+		"$(pgrep -c dm-repl)" "$(awk '$1 == "dm_replication" { print $3 }' /proc/modules)"
+}
+
+# inject FAULT PROBABILITY [NAME=VALUE...]
+inject() {
+	local setting
+	echo 1 > "$faults/$1/interval"
+	echo -1 > "$faults/$1/times"
+	for setting in "${@:3}"; do
+		echo "${setting#*=}" > "$faults/$1/${setting%%=*}"
+	done
+	echo "$2" > "$faults/$1/probability"
+}
+
+ramdisks 3 4
+for device in /dev/ram?; do fill "$device" 0x11; done
+
+diag "each allocation of a call"
+# Those that may wait are left alone otherwise, and those of single pages.
+for setting in failslab/ignore-gfp-wait fail_page_alloc/ignore-gfp-wait \
+	fail_page_alloc/ignore-gfp-highmem; do
+	echo N > $faults/$setting
+done
+echo 0 > $faults/fail_page_alloc/min-order
+echo 2 > $faults/failslab/verbose # whose it was
+echo 2 > $faults/fail_page_alloc/verbose
+
+dmsetup create view --notable
+dmsetup create in --notable
+each_fails "secondary: load" "dmsetup clear view" \
+	load view $sectors "secondary - $A $H $S 8"
+dmsetup clear view
+is "$(inventory)" "0 0 0" "leaves nothing"
+dm_linear hold $S && dmsetup remove hold
+dmsetup load view --table "0 $sectors replication secondary - $A $H $S 8"
+each_fails "secondary: resume" : resume view
+is "$(stage view)" running "it runs"
+before=$(inventory)
+each_fails "secondary: reload" "dmsetup clear view" \
+	load view $sectors "secondary - $A $H $S 8"
+dmsetup clear view
+each_fails "ingress: load" "dmsetup clear in" load in $sectors "ingress /dev/mapper/view"
+dmsetup clear in
+is "$(inventory)" "$before" "leaves nothing"
+ingress_create in view
+for text in start checkpoint get_error failover stop; do
+	fill /dev/mapper/in 0x22 0 1M
+	fill /dev/mapper/view 0x33 512k 1M
+	each_fails "message $text" : message view $text
+done
+dm_remove_all
+
+echo 0 > $faults/failslab/verbose
+echo 0 > $faults/fail_page_alloc/verbose
+echo Y > $faults/failslab/ignore-gfp-wait
+
+diag "what the I/O path allocates without waiting, one in five failing"
+inject failslab 20
+ok "the model" stomp_on $A $H $S 8 1000
+inject failslab 0
+
+diag "one in five bios failing"
+# fio NAME: random I/O, errors and all
+fio() {
+	command fio --name="$1" --filename="/dev/mapper/$1" --rw=randrw --bsrange=4k-64k \
+		--ioengine=libaio --direct=1 --iodepth=8 --size=4m --io_size=8m \
+		--continue_on_error=all --randrepeat=0 --randseed="$RANDOM" > "$scratch/fio.$1" 2>&1
+}
+
+# failing DEVICE WORDS: the words that Documentation/replication.rst has for it
+failing() {
+	local disk=/sys/block/${1#/dev/} log
+	rig 16
+	fill /dev/mapper/in 0x44
+	message view checkpoint
+	dmesg_since > /dev/null
+	echo 1 > "$disk/make-it-fail"
+	inject fail_make_request 20
+	fio view &
+	fio in
+	wait $!
+	inject fail_make_request 0
+	like "$(status_field view 9)" "^($2)$" "$1: the error"
+	log=$(dmesg_since)
+	like "$log" "^device-mapper: replication: [0-9:]+: I/O error: ($2)$" "and the log's one line"
+	fill /dev/mapper/in 0x55
+	message view checkpoint
+	ok "$1: all is well again" verify /dev/mapper/view 0x55
+	fill /dev/mapper/in 0x66
+	fill /dev/mapper/view 0x77 1M 1M
+	inject fail_make_request 20
+	message view failover
+	wait_for 30 merge_over
+	inject fail_make_request 0
+	echo 0 > "$disk/make-it-fail"
+	[ "$(stage view)" = "done" ] || message view failover
+	ok "and the merge ends" wait_for 30 stage_is view "done"
+	ok "with what the view held" eval "verify $S 0x55 0 1M && verify $S 0x77 1M 1M &&
+		verify $S 0x55 2M"
+	dm_remove_all
+}
+
+merge_over() {
+	[ "$(stage view)" != failover ]
+}
+
+echo 0 > $faults/fail_make_request/verbose
+failing $A active-io
+failing $H 'cow-io|hidden-io'
+failing $S 'cow-io|secondary-io'
+done_testing
