@@ -19,6 +19,7 @@
  *
  * An io that waits owns no claim (but for MERGE), so nobody waits for it, and
  * every claim is given back by the completion of I/O to other devices: no cycle.
+ * Who has a copy (copy.c) waits for such I/O alone.
  * What waited starts afresh when its blocker is done, from a worker; nothing
  * polls.
  */
@@ -254,23 +255,6 @@ void repl_io_continue(struct repl_io *io,
 		bio_io_error(bio);
 		break;
 	}
-}
-
-/**
- * repl_io_continue_later - have a worker resume an io
- * @io: the io; not to be touched any more
- *
- * Context: any. For kcopyd's thread, where no copy may be started.
- */
-void repl_io_continue_later(struct repl_io *io)
-{
-	struct repl_set *rs = io->rs;
-	unsigned long flags;
-
-	spin_lock_irqsave(&rs->wait_lock, flags);
-	repl_io_wait_locked(io, &rs->runnable);
-	spin_unlock_irqrestore(&rs->wait_lock, flags);
-	queue_work(rs->wq, &rs->run_work);
 }
 
 /* Whether a bio's status tells of a failure of the device that it was sent to. */

@@ -1,119 +1,392 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Copies of chunks that one bio has to wait for, by kcopyd, and the bound on how
- * much of that is in flight.
+ * Copies of chunks from one device of a set to another: old content to hidden,
+ * what fills active, and the merge.
+ *
+ * Each set has a fixed number of copies, a bio with pages of its own: so much of
+ * its copying is in flight at most, nothing is allocated on the way, and no page is
+ * cleared just to be overwritten, which is most of what kcopyd would cost here. Who
+ * gets none waits until some are free.
+ *
+ * What an io has copied is a job. It begins with one copy, which carries it, and
+ * takes more if it is long and nobody waits for them; each copies a part, then the
+ * next. All but a job's start is done by one work, so it needs no lock.
  */
+#include <linux/bio.h>
+#include <linux/blk-cgroup.h>
+#include <linux/blkdev.h>
+#include <linux/ioprio.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+
 #include "replication.h"
 
-/**
- * repl_copy_reserve - may an io have copies made now?
- * @io: the io; its copy_sectors are set
- *
- * There is a bound on what a set copies at once, which the last one to be let in
- * may exceed. Who is told no waits for others to finish, and is resumed then.
- *
- * Context: any; does not sleep.
- * Return: false if it waits, and is not to be touched any more.
- */
-bool repl_copy_reserve(struct repl_io *io)
-{
-	struct repl_set *rs = io->rs;
-	unsigned long flags;
-	bool ok;
+#define REPL_COPIES		256U
+#define REPL_COPY_PAGES		DIV_ROUND_UP(SZ_16K, PAGE_SIZE)
+#define REPL_COPY_SECTORS	(REPL_COPY_PAGES << PAGE_SECTORS_SHIFT)
 
-	spin_lock_irqsave(&rs->wait_lock, flags);
-	ok = rs->copying < REPL_MAX_COPYING;
-	if (ok)
-		rs->copying += io->copy_sectors;
-	else
-		repl_io_wait_locked(io, &rs->throttled);
-	spin_unlock_irqrestore(&rs->wait_lock, flags);
-	return ok;
+/* Copies of one job at once. */
+#define REPL_JOB_COPIES		16
+
+/* Who waits for a copy is not bothered before so many are free. */
+#define REPL_COPIES_TO_WAKE	(REPL_COPIES / 4)
+
+/* In the order of their use: free; then the starter's; then the work's. */
+struct repl_copy {
+	struct repl_set *rs;
+	struct list_head free;		/* rs->free_copies; wait_lock */
+	struct llist_node done;		/* rs->done_copies; what the work is to look at */
+	struct repl_copy *job;		/* for which it copies; the first one's is itself */
+
+	/* The job, in the first. */
+	struct repl_io *io;
+	repl_next_run_fn next;
+	repl_copied_fn fn;
+	enum repl_dev to;
+	enum repl_dev run_dev;		/* where the present run is, of which what lies */
+	sector_t at, run_end;		/* between these is still to be copied */
+	unsigned int chunk;		/* where to look for the next run */
+	unsigned int busy;		/* copies at work */
+	bool spread;			/* not begun: there is work for more than one */
+	bool read_failed, write_failed;
+
+	/* The part. */
+	enum repl_dev from;
+	sector_t sector;
+	unsigned int sectors;
+	struct bio bio;
+	struct bio_vec vecs[REPL_COPY_PAGES];
+	struct page *pages[REPL_COPY_PAGES];
+};
+
+/**
+ * repl_copies_create - allocate the copies of a set
+ * @rs: the set
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM; then repl_copies_destroy() is to be called nevertheless.
+ */
+int repl_copies_create(struct repl_set *rs)
+{
+	unsigned int i, j;
+
+	rs->copies = kvcalloc(REPL_COPIES, sizeof(*rs->copies), GFP_KERNEL);
+	if (!rs->copies)
+		return -ENOMEM;
+	for (i = 0; i < REPL_COPIES; i++) {
+		struct repl_copy *copy = &rs->copies[i];
+
+		copy->rs = rs;
+		for (j = 0; j < REPL_COPY_PAGES; j++) {
+			copy->pages[j] = alloc_page(GFP_KERNEL);
+			if (!copy->pages[j])
+				return -ENOMEM;
+		}
+		list_add(&copy->free, &rs->free_copies);
+	}
+	rs->nr_free_copies = REPL_COPIES;
+	return 0;
 }
 
-static void unreserve(struct repl_io *io)
+/**
+ * repl_copies_destroy - free the copies of a set
+ * @rs: the set, of which nothing is being copied
+ *
+ * Context: may sleep.
+ */
+void repl_copies_destroy(struct repl_set *rs)
+{
+	unsigned int i, j;
+
+	for (i = 0; rs->copies && i < REPL_COPIES; i++)
+		for (j = 0; j < REPL_COPY_PAGES; j++)
+			if (rs->copies[i].pages[j])
+				__free_page(rs->copies[i].pages[j]);
+	kvfree(rs->copies);
+}
+
+/* wait_lock held; NULL: there is none free, or somebody was here before. */
+static struct repl_copy *take(struct repl_set *rs)
+{
+	struct repl_copy *copy;
+
+	lockdep_assert_held(&rs->wait_lock);
+	if (!list_empty(&rs->throttled))
+		return NULL;
+	copy = list_first_entry_or_null(&rs->free_copies, struct repl_copy, free);
+	if (copy) {
+		list_del(&copy->free);
+		rs->nr_free_copies--;
+	}
+	return copy;
+}
+
+/**
+ * repl_copy_get - may an io have chunks copied now?
+ * @io: the io
+ *
+ * Context: any; does not sleep.
+ * Return: a copy for repl_copy_start(), or NULL: then the io waits, is resumed when
+ * it may ask again, and is not to be touched any more.
+ */
+struct repl_copy *repl_copy_get(struct repl_io *io)
 {
 	struct repl_set *rs = io->rs;
+	struct repl_copy *copy;
 	unsigned long flags;
-	bool run;
 
 	spin_lock_irqsave(&rs->wait_lock, flags);
-	rs->copying -= io->copy_sectors;
-	run = rs->copying < REPL_MAX_COPYING && !list_empty(&rs->throttled);
+	copy = take(rs);
+	if (!copy)
+		repl_io_wait_locked(io, &rs->throttled);
+	spin_unlock_irqrestore(&rs->wait_lock, flags);
+	return copy;
+}
+
+/* One more for a job that has one. */
+static struct repl_copy *get_more(struct repl_set *rs)
+{
+	struct repl_copy *copy;
+
+	spin_lock_irq(&rs->wait_lock);
+	copy = take(rs);
+	spin_unlock_irq(&rs->wait_lock);
+	return copy;
+}
+
+static void put(struct repl_copy *copy)
+{
+	struct repl_set *rs = copy->rs;
+	bool run;
+
+	spin_lock_irq(&rs->wait_lock);
+	list_add(&copy->free, &rs->free_copies);
+	rs->nr_free_copies++;
+	/*
+	 * All that wait, for one that is woken may find that it needs no copy, and
+	 * then would wake nobody. While one waits nobody takes a copy, so it comes to
+	 * this; and by so many at a time, those for whom there are not enough do not
+	 * start in vain too often.
+	 */
+	run = rs->nr_free_copies >= REPL_COPIES_TO_WAKE && !list_empty(&rs->throttled);
 	if (run)
 		list_splice_tail_init(&rs->throttled, &rs->runnable);
-	spin_unlock_irqrestore(&rs->wait_lock, flags);
+	spin_unlock_irq(&rs->wait_lock);
 	if (run)
 		queue_work(rs->wq, &rs->run_work);
 }
 
-/* Copy chunks of the claim from one device of the set to another. */
-static void copy_run(struct repl_io *io, enum repl_dev from, enum repl_dev to,
-		     unsigned int first, unsigned int end, dm_kcopyd_notify_fn fn)
+/*
+ * To the work. Who finds the list empty queues it; the work takes the list once, so
+ * it cannot be ahead of him and let the set go before he is done with it.
+ */
+static void hand_over(struct repl_copy *copy)
 {
-	struct repl_set *rs = io->rs;
-	struct dm_io_region src, dest;
+	struct repl_set *rs = copy->rs;
 
-	src.bdev = rs->bdev[from];
-	src.sector = repl_chunk_sector(rs, io->region, first);
-	src.count = min_t(sector_t, rs->len - src.sector,
-			  (sector_t)(end - first) << rs->chunk_shift);
-	dest = src;
-	dest.bdev = rs->bdev[to];
-	dm_kcopyd_copy(rs->kc, &src, 1, &dest, 0, fn, io);
+	preempt_disable();	/* others rely on the first to come */
+	if (llist_add(&copy->done, &rs->done_copies))
+		queue_work(rs->wq, &rs->copy_work);
+	preempt_enable();
 }
 
-/**
- * repl_copy_start - copy the chunks of a claim
- * @io: who has them copied; not to be touched any more, but by @fn. Its
- *	copy_sectors are what it has reserved, or 0
- * @to: where they are wanted
- * @next: finds the next run to copy from *@first on, at least one in the claim,
- *	and where it is; called with the region's lock held. The claim has to keep
- *	others from changing the answer
- * @fn: called for each run, one by one, in kcopyd's thread, with @io; ends in
- *	repl_copy_end()
- *
- * Context: may sleep, for a job of kcopyd: so never in kcopyd's own thread.
- */
-void repl_copy_start(struct repl_io *io, enum repl_dev to, repl_next_run_fn next,
-		     dm_kcopyd_notify_fn fn)
+static void copy_endio(struct bio *bio)
 {
-	unsigned int first, end = io->end, run_end, copies = 0;
-	struct repl_region *r = io->region;
-	enum repl_dev from;
+	hand_over(bio->bi_private);
+}
 
+static void submit(struct repl_copy *copy, enum repl_dev dev, blk_opf_t opf)
+{
+	unsigned int left = copy->sectors, n, i;
+	struct bio *bio = &copy->bio;
+
+	/* REQ_IDLE as well, for else writeback's throttle would hold up the worker. */
+	bio_init(bio, NULL, copy->vecs, REPL_COPY_PAGES, opf | REQ_SYNC | REQ_IDLE);
+	/*
+	 * Not on the account of the task that we run in: copies are shared, and one
+	 * that is held back by a limit of its own would hold up all.
+	 */
+	bio->bi_bdev = copy->rs->bdev[dev];
+	bio_associate_blkg_from_css(bio, blkcg_root_css);
+	bio->bi_ioprio = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, IOPRIO_BE_NORM);
+	bio->bi_iter.bi_sector = copy->sector;
+	bio->bi_end_io = copy_endio;
+	bio->bi_private = copy;
+	for (i = 0; left; i++, left -= n) {
+		n = min_t(unsigned int, left, PAGE_SECTORS);
+		__bio_add_page(bio, copy->pages[i], n << SECTOR_SHIFT, 0);
+	}
+	submit_bio(bio);
+}
+
+static void read_part(struct repl_copy *copy)
+{
+	submit(copy, copy->from, REQ_OP_READ);
+}
+
+static void write_part(struct repl_copy *copy)
+{
+	submit(copy, copy->job->to, REQ_OP_WRITE);
+}
+
+/* Whether a job has something left that no copy has taken; finds its next run. */
+static bool job_more(struct repl_copy *job)
+{
+	struct repl_region *r = job->io->region;
+	struct repl_set *rs = job->rs;
+	unsigned int end;
+	bool more;
+
+	if (job->at < job->run_end)
+		return true;
+	if (job->chunk >= job->io->end)
+		return false;
 	spin_lock_irq(&r->lock);
-	for (first = io->first; next(r, &first, &run_end, end, &from); first = run_end)
-		copies++;
+	more = job->next(r, &job->chunk, &end, job->io->end, &job->run_dev);
 	spin_unlock_irq(&r->lock);
+	if (!more) {
+		job->chunk = job->io->end;
+		return false;
+	}
+	job->at = repl_chunk_sector(rs, r, job->chunk);
+	job->run_end = min(rs->len, repl_chunk_sector(rs, r, end));
+	job->chunk = end;
+	return true;
+}
 
-	io->copy_failed = false;
-	atomic_set(&io->copies, copies);
-	for (first = io->first; copies; copies--, first = run_end) {
-		spin_lock_irq(&r->lock);
-		next(r, &first, &run_end, end, &from);
-		spin_unlock_irq(&r->lock);
-		copy_run(io, from, to, first, run_end, fn);
+/* The next part of a job that has more is this copy's. */
+static void cut_part(struct repl_copy *copy)
+{
+	struct repl_copy *job = copy->job;
+
+	copy->from = job->run_dev;
+	copy->sector = job->at;
+	copy->sectors = min_t(sector_t, job->run_end - job->at, REPL_COPY_SECTORS);
+	job->at += copy->sectors;
+}
+
+/* Read the first copy's part, and have more copies read what follows. */
+static void job_spread(struct repl_copy *job)
+{
+	struct repl_copy *copy;
+
+	job->spread = false;
+	read_part(job);
+	while (job->busy < REPL_JOB_COPIES && job_more(job)) {
+		copy = get_more(job->rs);
+		if (!copy)
+			break;
+		copy->job = job;
+		job->busy++;
+		cut_part(copy);
+		read_part(copy);
 	}
 }
 
 /**
- * repl_copy_end - one run is done
- * @io: who had it copied
- * @failed: or not
+ * repl_copy_start - copy the chunks of a claim
+ * @job: from repl_copy_get()
+ * @io: who has them copied; not to be touched any more, but by @fn
+ * @to: where they are wanted
+ * @next: finds the next run to copy from *@first on, at least one in the claim,
+ *	and where it is; called with the region's lock held. The claim has to keep
+ *	others from changing the answer
+ * @fn: called at the end, in process context, with @io
  *
- * Context: kcopyd's thread.
- * Return: whether this was the last: then the caller owns the io again, and its
- * reservation is given back.
+ * Context: process; does not sleep, but for what submit_bio() does.
  */
-bool repl_copy_end(struct repl_io *io, bool failed)
+void repl_copy_start(struct repl_copy *job, struct repl_io *io, enum repl_dev to,
+		     repl_next_run_fn next, repl_copied_fn fn)
 {
-	if (failed)
-		io->copy_failed = true;
-	if (!atomic_dec_and_test(&io->copies))
-		return false;
-	if (io->copy_sectors)
-		unreserve(io);
-	return true;
+	job->job = job;
+	job->io = io;
+	job->to = to;
+	job->next = next;
+	job->fn = fn;
+	job->at = 0;
+	job->run_end = 0;
+	job->chunk = io->first;
+	job->busy = 1;
+	job->read_failed = false;
+	job->write_failed = false;
+	job_more(job);			/* it has, by contract */
+	cut_part(job);
+	job->spread = job_more(job);
+	if (job->spread)
+		hand_over(job);
+	else
+		read_part(job);
+}
+
+/* A copy has nothing more to do; if it is the last one, its job is done. */
+static void copy_end(struct repl_copy *copy)
+{
+	struct repl_copy *job = copy->job;
+	struct repl_io *io = job->io;
+	bool read_failed, write_failed;
+	repl_copied_fn fn = job->fn;
+
+	if (copy != job)
+		put(copy);
+	if (--job->busy)
+		return;
+	read_failed = job->read_failed;
+	write_failed = job->write_failed;
+	put(job);
+	fn(io, read_failed, write_failed);
+}
+
+/* A part is read, or written. */
+static void copy_step(struct repl_copy *copy)
+{
+	struct repl_copy *job = copy->job;
+	bool failed = copy->bio.bi_status != BLK_STS_OK;
+	bool read = bio_op(&copy->bio) == REQ_OP_READ;
+
+	bio_uninit(&copy->bio);
+	if (failed && read)
+		job->read_failed = true;
+	else if (failed)
+		job->write_failed = true;
+
+	if (job->read_failed || job->write_failed) {
+		copy_end(copy);
+	} else if (read) {
+		write_part(copy);
+	} else if (copy != job && !list_empty_careful(&job->rs->throttled)) {
+		copy_end(copy);		/* others wait for their first */
+	} else if (!job_more(job)) {
+		copy_end(copy);
+	} else {
+		cut_part(copy);
+		if (copy == job)
+			job_spread(job);
+		else
+			read_part(copy);
+	}
+}
+
+/**
+ * repl_copy_work - go on with the copies that have read or written their part
+ * @work: copy_work of the set
+ *
+ * Context: may sleep; not for calling, but for queue_work().
+ */
+void repl_copy_work(struct work_struct *work)
+{
+	struct repl_set *rs = container_of(work, struct repl_set, copy_work);
+	struct repl_copy *copy, *next;
+	struct llist_node *list;
+	struct blk_plug plug;
+
+	/* Once, and not until it is empty: see hand_over(). */
+	list = llist_reverse_order(llist_del_all(&rs->done_copies));
+	blk_start_plug(&plug);
+	llist_for_each_entry_safe(copy, next, list, done) {
+		if (copy->spread)
+			job_spread(copy);
+		else
+			copy_step(copy);
+	}
+	blk_finish_plug(&plug);
 }

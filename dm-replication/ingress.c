@@ -23,29 +23,26 @@ static void ingress_resume_io(struct repl_io *io)
 	repl_io_continue(io, ingress_route);
 }
 
-/* kcopyd's thread: a run of chunks has been saved. */
-static void ingress_copied(int read_err, unsigned long write_err, void *context)
+/* The chunks have been saved. */
+static void ingress_copied(struct repl_io *io, bool read_failed, bool write_failed)
 {
-	struct repl_io *io = context;
+	bool failed = read_failed || write_failed;
 	struct repl_region *r = io->region;
 	struct repl_set *rs = io->rs;
-	unsigned long flags;
 
-	if (read_err || write_err)
+	if (failed)
 		repl_fail(rs, REPL_COW_IO);
-	if (!repl_copy_end(io, read_err || write_err))
-		return;
 
-	spin_lock_irqsave(&r->lock, flags);
-	if (!io->copy_failed)
+	spin_lock_irq(&r->lock);
+	if (!failed)
 		repl_map_set(rs, r, REPL_HIDDEN, io->first, io->end);
 	repl_io_release_locked(io);
-	spin_unlock_irqrestore(&r->lock, flags);
+	spin_unlock_irq(&r->lock);
 
-	if (io->copy_failed)
+	if (failed)
 		bio_io_error(repl_io_bio(io));
 	else
-		repl_io_continue(io, ingress_route);	/* never to another copy */
+		repl_io_continue(io, ingress_route);
 }
 
 /* The next run of chunks that hidden lacks; they are in the secondary, all. */
@@ -69,7 +66,8 @@ static int ingress_copy(struct repl_io *io, struct repl_region *r, unsigned int 
 			unsigned int end, unsigned long flags)
 	__releases(&r->lock)
 {
-	unsigned int run, run_end, chunks = 0;
+	struct repl_copy *copy = NULL;
+	unsigned int run, run_end;
 	struct repl_io *other;
 	enum repl_dev from;
 
@@ -79,18 +77,16 @@ static int ingress_copy(struct repl_io *io, struct repl_region *r, unsigned int 
 			repl_io_wait_for(io, other);
 			goto out;
 		}
-		chunks += run_end - run;
 	}
-	io->copy_sectors = chunks * io->rs->chunk_sectors;
-	if (!repl_copy_reserve(io))
-		goto out;
-	io->mapping = false;
-	repl_io_claim(io, REPL_CLAIM_COPY, r, first, end);
-	spin_unlock_irqrestore(&r->lock, flags);
-	repl_copy_start(io, REPL_HIDDEN, ingress_next_run, ingress_copied);
-	return DM_MAPIO_SUBMITTED;
+	copy = repl_copy_get(io);
+	if (copy) {
+		io->mapping = false;
+		repl_io_claim(io, REPL_CLAIM_COPY, r, first, end);
+	}
 out:
 	spin_unlock_irqrestore(&r->lock, flags);
+	if (copy)
+		repl_copy_start(copy, io, REPL_HIDDEN, ingress_next_run, ingress_copied);
 	return DM_MAPIO_SUBMITTED;
 }
 

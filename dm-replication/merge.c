@@ -5,9 +5,9 @@
  * A work goes through the chunks once, upwards. A run of chunks that the stores
  * hold is claimed, which keeps new writes of the view off it; the writes that are
  * under way are waited for, and may yet move a chunk from hidden to active; then
- * kcopyd copies the run; its bits are cleared, and the waiting writes go to the
- * secondary. Behind the work no chunk is held again,
- * for writes to chunks that are not held go to the secondary. So it ends.
+ * the run is copied; its bits are cleared, and the waiting writes go to the
+ * secondary. Behind the work no chunk is held again, for writes to chunks that are
+ * not held go to the secondary. So it ends.
  */
 #include "replication.h"
 
@@ -17,7 +17,7 @@ static void kick(struct repl_set *rs)
 	queue_work(rs->wq, &rs->merge.work);
 }
 
-/* The view's write that a slot has waited for is done. */
+/* The view's write that a slot has waited for is done, or copies are free. */
 static void slot_resume(struct repl_io *io)
 {
 	struct repl_merge_slot *slot = container_of(io, struct repl_merge_slot, io);
@@ -26,46 +26,42 @@ static void slot_resume(struct repl_io *io)
 	kick(io->rs);
 }
 
-/* kcopyd's thread. */
-static void slot_copied(int read_err, unsigned long write_err, void *context)
+static void slot_copied(struct repl_io *io, bool read_failed, bool write_failed)
 {
-	struct repl_merge_slot *slot = container_of(context, struct repl_merge_slot, io);
-	struct repl_region *r = slot->io.region;
-	struct repl_set *rs = slot->io.rs;
-	unsigned long flags;
+	struct repl_merge_slot *slot = container_of(io, struct repl_merge_slot, io);
+	struct repl_region *r = io->region;
+	struct repl_set *rs = io->rs;
 
-	if (!repl_copy_end(&slot->io, read_err || write_err))
-		return;
-
-	spin_lock_irqsave(&r->lock, flags);
-	if (slot->io.copy_failed)
+	spin_lock_irq(&r->lock);
+	if (read_failed || write_failed)
 		WRITE_ONCE(rs->merge.failed, true);
 	else
-		repl_map_clear(rs, r, slot->io.first, slot->io.end);
-	repl_io_release_locked(&slot->io);
-	spin_unlock_irqrestore(&r->lock, flags);
+		repl_map_clear(rs, r, io->first, io->end);
+	repl_io_release_locked(io);
+	spin_unlock_irq(&r->lock);
 
 	smp_store_release(&slot->busy, false);	/* the last we do with the slot */
 	kick(rs);
 }
 
-/* Copy the chunks that the slot has claimed, unless a write is still under way. */
+/* Copy the chunks that the slot has claimed, or wait until that can be. */
 static void slot_copy(struct repl_merge_slot *slot)
 {
 	struct repl_io *other, *io = &slot->io;
 	struct repl_region *r = io->region;
-	unsigned long flags;
+	struct repl_copy *copy = NULL;
 
-	spin_lock_irqsave(&r->lock, flags);
+	slot->resumed = false;
+	spin_lock_irq(&r->lock);
 	other = repl_claim_find(r, REPL_CLAIM_FILL | REPL_CLAIM_WRITE, io->first, io->end);
-	slot->waiting = other;
-	if (other) {
-		slot->resumed = false;
+	if (other)
 		repl_io_wait_for(io, other);
-	}
-	spin_unlock_irqrestore(&r->lock, flags);
-	if (!other)
-		repl_copy_start(io, REPL_SECONDARY, repl_map_next_run, slot_copied);
+	else
+		copy = repl_copy_get(io);
+	spin_unlock_irq(&r->lock);
+	slot->waiting = !copy;
+	if (copy)
+		repl_copy_start(copy, io, REPL_SECONDARY, repl_map_next_run, slot_copied);
 }
 
 /* Claim the next run of chunks that stores hold. False: there is none left. */

@@ -34,9 +34,9 @@
 
 #include <linux/bio.h>
 #include <linux/device-mapper.h>
-#include <linux/dm-kcopyd.h>
 #include <linux/kref.h>
 #include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
@@ -49,9 +49,6 @@
 #define REPL_MAX_CHUNKS		BIT_ULL(32)	/* 16 TiB of the smallest */
 #define REPL_REGION_SHIFT	11
 #define REPL_REGION_CHUNKS	((u32)BIT(REPL_REGION_SHIFT))
-
-/* Sectors of copies in flight in one set, beyond which further copies wait. */
-#define REPL_MAX_COPYING	(16U << (20 - SECTOR_SHIFT))
 
 #define REPL_MERGE_SLOTS	8
 #define REPL_MERGE_SECTORS	(1U << (20 - SECTOR_SHIFT))
@@ -141,18 +138,14 @@ struct repl_io {
 	struct list_head waiters;	/* by wait; see repl_io_wait_for() */
 	struct list_head wait;		/* wait_lock; on one list of waiting ios */
 	struct list_head held;		/* wait_lock; rs->held while on one */
-
-	atomic_t copies;		/* jobs of kcopyd not yet finished */
-	bool copy_failed;
-	u32 copy_sectors;		/* reserved in rs->copying */
 };
 
 /* Run of chunks that the merge copies at once. */
 struct repl_merge_slot {
 	struct repl_io io;
-	bool busy;			/* merge work sets, kcopyd clears */
-	bool waiting;			/* on a view write; merge work only */
-	bool resumed;			/* the write is done */
+	bool busy;			/* merge work sets, copy work clears */
+	bool waiting;			/* for a view write or a copy; merge work only */
+	bool resumed;			/* waited enough */
 };
 
 /* Online merge of the stores into the secondary; see merge.c. */
@@ -162,7 +155,7 @@ struct repl_merge {
 	u64 next;			/* chunk to look at next; merge work only */
 	u64 total;			/* chunks to merge; written before the work */
 	bool paused;			/* the view is suspended */
-	bool failed;			/* kcopyd sets, failover clears */
+	bool failed;			/* copy work sets, failover clears */
 	bool idle;			/* paused or over: no slot is busy */
 	struct repl_merge_slot slot[REPL_MERGE_SLOTS];
 };
@@ -180,7 +173,7 @@ struct repl_set {
 	u64 nr_regions;
 	struct repl_region *regions;
 	struct workqueue_struct *wq;
-	struct dm_kcopyd_client *kc;
+	struct repl_copy *copies;	/* see copy.c */
 
 	/* Read on every I/O inside a gate; written with both closed, or by the
 	 * merge's end; writers hold admin.
@@ -199,10 +192,14 @@ struct repl_set {
 
 	spinlock_t wait_lock;		/* the lists of ios that wait */
 	struct list_head held;		/* wait_lock; all ios that wait, by held */
-	struct list_head throttled;	/* wait_lock; by wait: too many copies */
+	struct list_head throttled;	/* wait_lock; by wait: no copy is free */
 	struct list_head runnable;	/* wait_lock; by wait: to go on */
-	u32 copying;			/* wait_lock; sectors of copies in flight */
 	struct work_struct run_work;
+
+	struct list_head free_copies;	/* wait_lock; struct repl_copy, by free */
+	unsigned int nr_free_copies;	/* wait_lock */
+	struct llist_head done_copies;	/* lock-free; struct repl_copy, by done */
+	struct work_struct copy_work;
 
 	struct repl_merge merge;
 
@@ -321,7 +318,6 @@ void repl_io_continue(struct repl_io *io,
 		      int (*route)(struct repl_io *io, struct bio *bio));
 int repl_io_map(struct repl_io *io, struct bio *bio,
 		int (*route)(struct repl_io *io, struct bio *bio), sector_t unit);
-void repl_io_continue_later(struct repl_io *io);
 void repl_io_end(struct repl_io *io, struct bio *bio, blk_status_t error);
 void repl_io_requeue(struct repl_face *face);
 void repl_run_work(struct work_struct *work);
@@ -330,10 +326,13 @@ void repl_run_work(struct work_struct *work);
 typedef bool (*repl_next_run_fn)(struct repl_region *r, unsigned int *first,
 				 unsigned int *run_end, unsigned int end,
 				 enum repl_dev *from);
-bool repl_copy_reserve(struct repl_io *io);
-void repl_copy_start(struct repl_io *io, enum repl_dev to, repl_next_run_fn next,
-		     dm_kcopyd_notify_fn fn);
-bool repl_copy_end(struct repl_io *io, bool failed);
+typedef void (*repl_copied_fn)(struct repl_io *io, bool read_failed, bool write_failed);
+int repl_copies_create(struct repl_set *rs);
+void repl_copies_destroy(struct repl_set *rs);
+struct repl_copy *repl_copy_get(struct repl_io *io);
+void repl_copy_start(struct repl_copy *job, struct repl_io *io, enum repl_dev to,
+		     repl_next_run_fn next, repl_copied_fn fn);
+void repl_copy_work(struct work_struct *work);
 
 /* checkpoint.c */
 void repl_cache_init(struct repl_set *rs);

@@ -20,10 +20,9 @@ static void set_free(struct kref *ref)
 
 	flush_work(&rs->event_work);
 	flush_work(&rs->cache_work);
-	if (!IS_ERR_OR_NULL(rs->kc))
-		dm_kcopyd_client_destroy(rs->kc);	/* its thread uses wq */
 	if (rs->wq)
 		destroy_workqueue(rs->wq);
+	repl_copies_destroy(rs);
 	repl_gate_destroy(&rs->view_gate);
 	repl_gate_destroy(&rs->ingress_gate);
 	repl_map_destroy(rs);
@@ -54,6 +53,9 @@ static void set_init(struct repl_set *rs, struct dm_target *ti,
 	INIT_LIST_HEAD(&rs->throttled);
 	INIT_LIST_HEAD(&rs->runnable);
 	INIT_WORK(&rs->run_work, repl_run_work);
+	INIT_LIST_HEAD(&rs->free_copies);
+	init_llist_head(&rs->done_copies);
+	INIT_WORK(&rs->copy_work, repl_copy_work);
 	mutex_init(&rs->admin);
 	mutex_init(&rs->faces_lock);
 	INIT_LIST_HEAD(&rs->faces);
@@ -67,7 +69,6 @@ static struct repl_set *set_create(struct dm_target *ti, struct dm_dev *const de
 {
 	struct repl_set *rs = kzalloc(sizeof(*rs), GFP_KERNEL);
 	const char *what = "set";
-	int r = -ENOMEM;
 
 	if (!rs)
 		goto bad;
@@ -84,16 +85,13 @@ static struct repl_set *set_create(struct dm_target *ti, struct dm_dev *const de
 	if (!rs->wq)
 		goto bad;
 	what = "copies";
-	rs->kc = dm_kcopyd_client_create(NULL);
-	if (IS_ERR(rs->kc)) {
-		r = PTR_ERR(rs->kc);
+	if (repl_copies_create(rs))
 		goto bad;
-	}
 	return rs;
 bad:
 	if (rs)
 		kref_put(&rs->ref, set_free);
-	return ERR_PTR(repl_refuse(ti, r, "Out of memory for the %s", what));
+	return ERR_PTR(repl_refuse(ti, -ENOMEM, "Out of memory for the %s", what));
 }
 
 static bool set_uses(struct repl_set *rs, dev_t dev)

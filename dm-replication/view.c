@@ -93,32 +93,29 @@ static int view_read(struct repl_io *io, struct bio *bio)
 	return DM_MAPIO_REMAPPED;
 }
 
-/* kcopyd's thread: a chunk has been filled. */
-static void view_filled(int read_err, unsigned long write_err, void *context)
+/* A chunk has been filled. */
+static void view_filled(struct repl_io *io, bool read_failed, bool write_failed)
 {
-	struct repl_io *io = context;
+	bool failed = read_failed || write_failed;
 	struct repl_region *r = io->region;
 	struct repl_set *rs = io->rs;
-	unsigned long flags;
 
-	repl_copy_end(io, read_err || write_err);
-
-	if (read_err)
+	if (read_failed)
 		repl_fail_dev(rs, io->dev);
-	else if (write_err)
+	else if (write_failed)
 		repl_fail(rs, REPL_ACTIVE_IO);
 	io->dev = REPL_NOWHERE;
 
-	spin_lock_irqsave(&r->lock, flags);
-	if (!io->copy_failed)
+	spin_lock_irq(&r->lock);
+	if (!failed)
 		repl_map_set(rs, r, REPL_ACTIVE, io->first, io->end);
 	repl_io_release_locked(io);
-	spin_unlock_irqrestore(&r->lock, flags);
+	spin_unlock_irq(&r->lock);
 
-	if (io->copy_failed)
+	if (failed)
 		bio_io_error(repl_io_bio(io));
 	else
-		repl_io_continue_later(io);	/* there may be another to fill */
+		repl_io_continue(io, view_route);	/* maybe to fill another */
 }
 
 /*
@@ -129,23 +126,24 @@ static int view_fill(struct repl_io *io, struct repl_region *r, unsigned int chu
 		     unsigned long flags)
 	__releases(&r->lock)
 {
+	struct repl_copy *copy = NULL;
 	unsigned int end = chunk + 1;
 	struct repl_io *other;
 
 	other = repl_claim_find(r, REPL_CLAIM_FILL | REPL_CLAIM_WRITE | REPL_CLAIM_MERGE,
 				chunk, end);
-	io->copy_sectors = io->rs->chunk_sectors;
-	if (other) {
+	if (other)
 		repl_io_wait_for(io, other);
-	} else if (repl_copy_reserve(io)) {
+	else
+		copy = repl_copy_get(io);
+	if (copy) {
 		io->mapping = false;
 		io->dev = repl_map_run(r, chunk, &end);	/* for the error of a read */
 		repl_io_claim(io, REPL_CLAIM_FILL, r, chunk, end);
-		spin_unlock_irqrestore(&r->lock, flags);
-		repl_copy_start(io, REPL_ACTIVE, repl_map_next_run, view_filled);
-		return DM_MAPIO_SUBMITTED;
 	}
 	spin_unlock_irqrestore(&r->lock, flags);
+	if (copy)
+		repl_copy_start(copy, io, REPL_ACTIVE, repl_map_next_run, view_filled);
 	return DM_MAPIO_SUBMITTED;
 }
 
