@@ -88,14 +88,27 @@ dd if=/dev/mapper/view of="$scratch/image" bs=1M iflag=direct status=none
 dm_remove_all
 ok "the secondary holds what the view held" merged
 
-# Removal during the merge finishes it first.
-setup 1500
+# Removal during the merge finishes it first. The secondary is slow enough for the
+# removal to begin before the first copy is done, and quick once it has.
+log=''
+finishing() {
+	log+=$(dmesg_since)
+	[[ $log == *"finishing the merge before the table goes"* ]]
+}
+
+setup 5000
+fill /dev/mapper/view 0x44 8M 24M # more than what is copied at once
 dd if=/dev/mapper/view of="$scratch/image" bs=1M iflag=direct status=none
 dmsetup remove in
 dmesg_since > /dev/null
 message view failover
-ok "remove the view" dmsetup remove view
-like "$(dmesg_since)" "finishing the merge before the table goes.*stage done" "it says so"
+dmsetup remove view &
+remove=$!
+ok "removal finishes the merge first, and says so" wait_for 60 finishing
+quicken
+ok "the view is removed" wait $remove
+log+=$(dmesg_since)
+like "$log" "finishing the merge.*stage done" "when the merge is done"
 dmsetup remove slow
 ok "the secondary holds what the view held" merged
 ok "and the module is free" rmmod dm_replication
