@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# bounded: yes
 # timeout: 600
 #
 # Rule 7: the merge copies the view's content to the secondary while the view is

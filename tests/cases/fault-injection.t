@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 400
-# bounded: yes
+# timeout: 900
 #
 # What the kernel's fault injection can make fail: each allocation of a
 # constructor, a resume and a message in turn; those of the I/O path that may not
@@ -69,12 +68,13 @@ ramdisks 3 4
 for device in /dev/ram?; do fill "$device" 0x11; done
 
 diag "each allocation of a call"
-# Those that may wait are left alone otherwise, and those of single pages.
+# Those that may wait are left alone otherwise. Single pages stay so: there are a
+# thousand of them, all alike.
 for setting in failslab/ignore-gfp-wait fail_page_alloc/ignore-gfp-wait \
 	fail_page_alloc/ignore-gfp-highmem; do
 	echo N > $faults/$setting
 done
-echo 0 > $faults/fail_page_alloc/min-order
+echo 1 > $faults/fail_page_alloc/min-order
 echo 2 > $faults/failslab/verbose # whose it was
 echo 2 > $faults/fail_page_alloc/verbose
 

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# bounded: yes
 # timeout: 600
 #
 # Rule 1: a view read that was sent to the secondary, or the read that fills the

@@ -88,7 +88,7 @@ static void out_of_bounds(void)
 		int array[4];
 		int more[4];
 	} data;
-	int i = ARRAY_SIZE(data.array);
+	int i = ARRAY_SIZE(data.array) + 1;	/* one behind may be pointed at */
 
 	OPTIMIZER_HIDE_VAR(i);
 	WRITE_ONCE(data.array[i], 1);
