@@ -21,8 +21,8 @@
 
 #include "replication.h"
 
-#define REPL_COPIES		256U
-#define REPL_COPY_PAGES		DIV_ROUND_UP(SZ_16K, PAGE_SIZE)
+#define REPL_COPIES		32U
+#define REPL_COPY_PAGES		DIV_ROUND_UP(SZ_256K, PAGE_SIZE)
 #define REPL_COPY_SECTORS	(REPL_COPY_PAGES << PAGE_SECTORS_SHIFT)
 
 /* Copies of one job at once. */
