@@ -115,7 +115,7 @@ help:
 	@echo '     TESTS="FILE..."  only these    JOBS=N  that many at once (2)'
 	@echo '     SEED=N           what the tests leave to chance, again'
 	@echo 'make check-debug      the same with KASAN, lockdep and others, and coverage'
-	@echo '     BOUNDED=1        only what is worth most, within minutes'
+	@echo '     BOUNDED=1        only what is worth most'
 	@echo 'make check-kernels    the same on kernels from 6.1 to 7.2'
 	@echo '     KERNELS="6.12"   only on these: 6.1, 6.12, 7.2'
 	@echo 'make demo             the module at work, in a virtual machine'
