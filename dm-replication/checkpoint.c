@@ -107,16 +107,25 @@ void repl_cache_resume(struct repl_set *rs)
  * repl_start - from stage none to running, with empty stores
  * @rs: the set, in stage none
  *
+ * A metadata device is formatted.
+ *
  * Context: may sleep; rs->admin held.
+ * Return: 0 or a negative errno: the stage is none then.
  */
-void repl_start(struct repl_set *rs)
+int repl_start(struct repl_set *rs)
 {
+	int r;
+
 	lockdep_assert_held(&rs->admin);
 	repl_quiesce(rs);
-	repl_map_empty(rs);
 	WRITE_ONCE(rs->error, REPL_NO_ERROR);
-	repl_set_stage(rs, REPL_RUNNING);
+	r = repl_commit_state(rs, REPL_RUNNING, rs->epoch + 1);
+	if (!r) {
+		repl_map_empty(rs);
+		repl_set_stage(rs, REPL_RUNNING);
+	}
 	repl_unquiesce(rs);
+	return r;
 }
 
 /**
@@ -136,19 +145,33 @@ void repl_autostart(struct repl_set *rs)
 	mutex_unlock(&rs->admin);
 }
 
-/* Behind the closed gates: flush the secondary, and empty the stores. */
+static int flush_secondary(struct repl_set *rs)
+{
+	int r = blkdev_issue_flush(rs->bdev[REPL_SECONDARY]);
+
+	if (r)
+		repl_fail(rs, REPL_SECONDARY_IO);
+	return r;
+}
+
+/*
+ * Behind the closed gates: flush the secondary, and empty the stores. With metadata
+ * one write of the superblock does that.
+ */
 static int move_view(struct repl_set *rs, bool stop)
 {
 	int r;
 
 	repl_quiesce(rs);
-	r = blkdev_issue_flush(rs->bdev[REPL_SECONDARY]);
+	r = flush_secondary(rs);
+	if (!r && stop)
+		WRITE_ONCE(rs->error, REPL_NO_ERROR);
+	if (!r)
+		r = repl_commit_state(rs, stop ? REPL_DONE : rs->stage, rs->epoch + 1);
 	if (!r) {
 		repl_map_empty(rs);
-		if (stop) {
-			WRITE_ONCE(rs->error, REPL_NO_ERROR);
+		if (stop)
 			repl_set_stage(rs, REPL_DONE);
-		}
 	}
 	repl_unquiesce(rs);
 	return r;
@@ -167,24 +190,22 @@ static int move_view(struct repl_set *rs, bool stop)
  *
  * Context: may sleep; rs->admin held.
  * Return: 0, or a negative errno: the view is where it was then. -EBUSY if it is
- * suspended and has pages in its cache that cannot be dropped.
+ * suspended and has pages in its cache that cannot be dropped. If it is the metadata
+ * device that failed, the view may be found moved when the device is opened again.
  */
 int repl_checkpoint(struct repl_set *rs, bool stop)
 {
 	int r;
 
 	lockdep_assert_held(&rs->admin);
-	r = blkdev_issue_flush(rs->bdev[REPL_SECONDARY]);
-	if (!r) {
+	if (repl_commit_failed(rs))
+		return -EIO;
+	r = flush_secondary(rs);
+	if (!r)
 		r = drop_cache(rs, false);
-		if (r)
-			return r;
+	if (!r)
 		r = move_view(rs, stop);
-	}
-	if (r) {
-		repl_fail(rs, REPL_SECONDARY_IO);
-		return r;
-	}
-	drop_cache(rs, true);		/* what was read meanwhile */
-	return 0;
+	if (!r)
+		drop_cache(rs, true);	/* what was read meanwhile */
+	return r;
 }

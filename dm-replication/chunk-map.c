@@ -3,7 +3,7 @@
  * The maps of the two stores: which chunks each of them holds.
  *
  * They lie side by side in regions, for what is asked is nearly always "where is
- * this chunk?". All is in memory; a metadata device will load and commit regions.
+ * this chunk?". All is in memory; commit.c has parts of it saved to a metadata device.
  */
 #include <linux/bitmap.h>
 #include <linux/vmalloc.h>
@@ -181,6 +181,9 @@ void repl_map_set(struct repl_set *rs, struct repl_region *r, enum repl_dev stor
 	}
 	atomic64_add(set, store == REPL_ACTIVE ? &rs->nr_active : &rs->nr_hidden);
 	atomic64_add(held, &rs->nr_held);
+	/* Hidden's are committed before they are set. */
+	if (rs->commit && set && store == REPL_ACTIVE)
+		repl_commit_dirty(rs, r, first, end);
 }
 
 /**
@@ -205,4 +208,93 @@ void repl_map_clear(struct repl_set *rs, struct repl_region *r,
 	atomic64_sub(active, &rs->nr_active);
 	atomic64_sub(hidden, &rs->nr_hidden);
 	atomic64_sub(end - first, &rs->nr_held);
+	if (rs->commit)
+		repl_commit_dirty(rs, r, first, end);
+}
+
+/*
+ * Map sectors of a metadata device, in words of 64 chunks. A region has a word more
+ * than a map sector, so that one may have parts of two regions.
+ */
+#define REGION_WORDS	(REPL_REGION_CHUNKS / 64)
+
+static u64 get_word(const unsigned long *map, unsigned int word)
+{
+	u64 bits;
+
+	bitmap_to_arr64(&bits, map + word * (64 / BITS_PER_LONG), 64);
+	return bits;
+}
+
+static void set_word(unsigned long *map, unsigned int word, u64 bits)
+{
+	bitmap_from_arr64(map + word * (64 / BITS_PER_LONG), &bits, 64);
+}
+
+/* The region of a word of a map sector, and its number there; NULL: behind the last. */
+static struct repl_region *word_region(struct repl_set *rs, u32 sector, unsigned int word,
+				       unsigned int *region_word)
+{
+	u64 nr = (u64)sector * REPL_META_WORDS + word;
+
+	*region_word = nr % REGION_WORDS;
+	nr /= REGION_WORDS;
+	return nr < rs->nr_regions ? &rs->regions[nr] : NULL;
+}
+
+/**
+ * repl_map_load - take over a map sector
+ * @rs: the set, which nobody else knows yet
+ * @sector: the number of the map sector
+ * @maps: its maps, of the set's epoch
+ *
+ * Context: may sleep.
+ */
+void repl_map_load(struct repl_set *rs, u32 sector, const struct repl_meta_maps *maps)
+{
+	struct repl_region *r;
+	unsigned int i, word;
+	u64 active, hidden;
+
+	for (i = 0; i < REPL_META_WORDS; i++) {
+		r = word_region(rs, sector, i, &word);
+		if (!r)
+			break;
+		active = le64_to_cpu(maps->active[i]);
+		hidden = le64_to_cpu(maps->hidden[i]);
+		r->epoch = rs->epoch;
+		set_word(r->active, word, active);
+		set_word(r->hidden, word, hidden);
+		atomic64_add(hweight64(active), &rs->nr_active);
+		atomic64_add(hweight64(hidden), &rs->nr_hidden);
+		atomic64_add(hweight64(active | hidden), &rs->nr_held);
+	}
+}
+
+/**
+ * repl_map_save - the maps of a map sector, both bits of a chunk as of one moment
+ * @rs: the set
+ * @sector: the number of the map sector
+ * @epoch: regions of another one are empty
+ * @maps: out
+ *
+ * Context: may sleep.
+ */
+void repl_map_save(struct repl_set *rs, u32 sector, u64 epoch, struct repl_meta_maps *maps)
+{
+	struct repl_region *r;
+	unsigned int i, word;
+
+	memset(maps, 0, sizeof(*maps));
+	for (i = 0; i < REPL_META_WORDS; i++) {
+		r = word_region(rs, sector, i, &word);
+		if (!r)
+			break;
+		spin_lock_irq(&r->lock);
+		if (r->epoch == epoch) {
+			maps->active[i] = cpu_to_le64(get_word(r->active, word));
+			maps->hidden[i] = cpu_to_le64(get_word(r->hidden, word));
+		}
+		spin_unlock_irq(&r->lock);
+	}
 }

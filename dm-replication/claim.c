@@ -43,6 +43,7 @@ void repl_io_init(struct repl_io *io, struct repl_set *rs, struct repl_gate *gat
 	io->entered = false;
 	io->mapping = false;
 	io->discard = false;
+	io->committed = false;
 	io->rs = rs;
 	io->gate = gate;
 	io->ti = ti;

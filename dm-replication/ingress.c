@@ -23,26 +23,39 @@ static void ingress_resume_io(struct repl_io *io)
 	repl_io_continue(io, ingress_route);
 }
 
-/* The chunks have been saved. */
-static void ingress_copied(struct repl_io *io, bool read_failed, bool write_failed)
+/**
+ * repl_ingress_saved - the claimed chunks are in hidden, durably if there is metadata
+ * @io: the write that they were saved for
+ * @error: or could not be: a negative errno
+ *
+ * Context: may sleep.
+ */
+void repl_ingress_saved(struct repl_io *io, int error)
 {
-	bool failed = read_failed || write_failed;
 	struct repl_region *r = io->region;
-	struct repl_set *rs = io->rs;
-
-	if (failed)
-		repl_fail(rs, REPL_COW_IO);
 
 	spin_lock_irq(&r->lock);
-	if (!failed)
-		repl_map_set(rs, r, REPL_HIDDEN, io->first, io->end);
+	if (!error)
+		repl_map_set(io->rs, r, REPL_HIDDEN, io->first, io->end);
 	repl_io_release_locked(io);
 	spin_unlock_irq(&r->lock);
 
-	if (failed)
+	if (error)
 		bio_io_error(repl_io_bio(io));
 	else
 		repl_io_continue(io, ingress_route);
+}
+
+static void ingress_copied(struct repl_io *io, bool read_failed, bool write_failed)
+{
+	bool failed = read_failed || write_failed;
+
+	if (failed)
+		repl_fail(io->rs, REPL_COW_IO);
+	if (!failed && io->rs->commit)
+		repl_commit_saved(io);
+	else
+		repl_ingress_saved(io, failed ? -EIO : 0);
 }
 
 /* The next run of chunks that hidden lacks; they are in the secondary, all. */
@@ -124,6 +137,9 @@ static int ingress_route(struct repl_io *io, struct bio *bio)
 		repl_io_send(io, bio, REPL_SECONDARY);
 		return DM_MAPIO_REMAPPED;
 	}
+	/* Which epoch the device has is not known for sure then. */
+	if (unlikely(repl_commit_failed(rs)))
+		return DM_MAPIO_KILL;
 	repl_io_cut(io, bio, repl_region_end(rs, bio->bi_iter.bi_sector));
 	return ingress_write(io, bio);
 }

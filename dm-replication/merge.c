@@ -11,6 +11,9 @@
  */
 #include "replication.h"
 
+/* How often it is made durable what is done: so much is done again after a crash. */
+#define REPL_MERGE_COMMIT	(5 * HZ)
+
 /* rs->merge.work, which alone looks at most of struct repl_merge. */
 static void kick(struct repl_set *rs)
 {
@@ -31,6 +34,7 @@ static void slot_copied(struct repl_io *io, bool read_failed, bool write_failed)
 	struct repl_merge_slot *slot = container_of(io, struct repl_merge_slot, io);
 	struct repl_region *r = io->region;
 	struct repl_set *rs = io->rs;
+	struct repl_merge *merge = &rs->merge;
 
 	spin_lock_irq(&r->lock);
 	if (read_failed || write_failed)
@@ -40,6 +44,10 @@ static void slot_copied(struct repl_io *io, bool read_failed, bool write_failed)
 	repl_io_release_locked(io);
 	spin_unlock_irq(&r->lock);
 
+	if (rs->commit && time_after_eq(jiffies, merge->commit_at)) {
+		repl_commit_progress(rs);
+		merge->commit_at = jiffies + REPL_MERGE_COMMIT;
+	}
 	smp_store_release(&slot->busy, false);	/* the last we do with the slot */
 	kick(rs);
 }
@@ -98,14 +106,19 @@ static bool slot_claim(struct repl_set *rs, struct repl_merge_slot *slot)
 /* All is copied, or something failed: the one place where a merge ends. */
 static void merge_end(struct repl_set *rs)
 {
+	enum repl_stage stage = REPL_DONE;
 	bool failed = rs->merge.failed;
 
 	if (!failed && blkdev_issue_flush(rs->bdev[REPL_SECONDARY]))
 		failed = true;
-	if (failed)
+	if (failed) {
 		repl_fail(rs, REPL_MERGE_IO);
+		stage = REPL_FAILOVER_FAILED;
+	}
 	mutex_lock(&rs->admin);
-	repl_set_stage(rs, failed ? REPL_FAILOVER_FAILED : REPL_DONE);
+	/* If that fails the metadata device does, and FLUSH with it; see view_flush(). */
+	repl_commit_state(rs, stage, rs->epoch);
+	repl_set_stage(rs, stage);
 	mutex_unlock(&rs->admin);
 }
 
@@ -174,7 +187,13 @@ void repl_failover(struct repl_set *rs)
 		WRITE_ONCE(merge->total, atomic64_read(&rs->nr_held));
 	else
 		WRITE_ONCE(rs->error, REPL_NO_ERROR);
+	/*
+	 * Without the metadata device it goes on in memory, for its content is nowhere
+	 * else; but no FLUSH of the view will succeed.
+	 */
+	repl_commit_state(rs, REPL_FAILOVER, rs->epoch);
 	merge->next = 0;
+	merge->commit_at = jiffies + REPL_MERGE_COMMIT;
 	merge->failed = false;
 	WRITE_ONCE(merge->idle, false);
 	repl_set_stage(rs, REPL_FAILOVER);
@@ -214,10 +233,16 @@ void repl_merge_resume(struct repl_set *rs)
  * repl_merge_finish - bring the merge to its end, if one is under way
  * @rs: the set, whose last table goes
  *
+ * With metadata it goes on when there is a table again.
+ *
  * Context: may sleep, for as long as it takes.
  */
 void repl_merge_finish(struct repl_set *rs)
 {
+	if (rs->commit && !repl_commit_failed(rs)) {
+		repl_merge_pause(rs);
+		return;
+	}
 	if (READ_ONCE(rs->stage) == REPL_FAILOVER)
 		DMINFO("%s: finishing the merge before the table goes", repl_set_name(rs));
 	repl_merge_resume(rs);

@@ -8,6 +8,7 @@
 #define NOT_RUNNING	"Block replication is not running"
 #define STARTED		"Block replication is running or done"
 #define CANCELLED	"Backup job was cancelled unexpectedly"
+#define METADATA_FAILED	"the metadata device has failed"
 
 struct call {
 	struct repl_set *rs;
@@ -26,10 +27,14 @@ static int refuse(struct call *call, const char *why)
 
 static int do_start(struct call *call)
 {
+	int r;
+
 	switch (call->rs->stage) {
 	case REPL_NONE:
-		repl_start(call->rs);
-		return 0;
+		r = repl_start(call->rs);
+		if (r)
+			call->why = METADATA_FAILED;
+		return r;
 	case REPL_FAILOVER:
 	case REPL_DONE:
 		return 0;
@@ -44,6 +49,8 @@ static int checkpoint(struct call *call, bool stop)
 
 	if (r == -EBUSY)
 		call->why = "the view is suspended and its page cache in use; resume it first";
+	else if (repl_commit_failed(call->rs))
+		call->why = METADATA_FAILED;
 	else if (r)
 		call->why = "the secondary could not be flushed";
 	return r;

@@ -42,6 +42,8 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+#include "metadata.h"
+
 #define DM_MSG_PREFIX "replication"
 
 #define REPL_MIN_CHUNK_SECTORS	8U		/* 4 KiB */
@@ -53,30 +55,14 @@
 #define REPL_MERGE_SLOTS	8
 #define REPL_MERGE_SECTORS	(1U << (20 - SECTOR_SHIFT))
 
-enum repl_stage {
-	REPL_NONE,
-	REPL_RUNNING,
-	REPL_FAILOVER,
-	REPL_FAILOVER_FAILED,
-	REPL_DONE,
-};
-
 /* The devices of a set; for a chunk: where the view finds it. */
 enum repl_dev {
 	REPL_SECONDARY,
 	REPL_HIDDEN,
 	REPL_ACTIVE,
+	REPL_METADATA,			/* there may be none */
 	REPL_NR_DEVS,
 	REPL_NOWHERE = REPL_NR_DEVS,
-};
-
-enum repl_error {
-	REPL_NO_ERROR,
-	REPL_COW_IO,		/* old content could not be saved to hidden */
-	REPL_ACTIVE_IO,
-	REPL_HIDDEN_IO,
-	REPL_SECONDARY_IO,
-	REPL_MERGE_IO,
 };
 
 /*
@@ -129,6 +115,7 @@ struct repl_io {
 	bool entered;			/* counted in at the gate */
 	bool mapping;			/* in ->map, where a bio may be cut */
 	bool discard;			/* of the view, sent as a write of zeroes */
+	bool committed;			/* FUA, of the view: done, and handed to commit.c */
 
 	struct repl_set *rs;
 	struct repl_gate *gate;		/* of the face; NULL for the merge */
@@ -153,6 +140,7 @@ struct repl_merge {
 	struct work_struct work;
 	wait_queue_head_t wait;		/* for idle */
 	u64 next;			/* chunk to look at next; merge work only */
+	unsigned long commit_at;	/* jiffies: when to commit next; copy work only */
 	u64 total;			/* chunks to merge; written before the work */
 	bool paused;			/* the view is suspended */
 	bool failed;			/* copy work sets, failover clears */
@@ -164,7 +152,7 @@ struct repl_set {
 	/* Constant after creation. */
 	struct mapped_device *md;	/* of the view; valid while !dead */
 	dev_t devt;			/* of the view */
-	dev_t dev_nr[REPL_NR_DEVS];
+	dev_t dev_nr[REPL_NR_DEVS];	/* 0: there is none */
 	struct block_device *bdev[REPL_NR_DEVS];	/* valid while !dead */
 	sector_t len;
 	u32 chunk_sectors;
@@ -174,6 +162,7 @@ struct repl_set {
 	struct repl_region *regions;
 	struct workqueue_struct *wq;
 	struct repl_copy *copies;	/* see copy.c */
+	struct repl_commit *commit;	/* see commit.c; NULL: no metadata */
 
 	/* Read on every I/O inside a gate; written with both closed, or by the
 	 * merge's end; writers hold admin.
@@ -290,6 +279,8 @@ void repl_unquiesce(struct repl_set *rs);
 int repl_map_create(struct repl_set *rs);
 void repl_map_destroy(struct repl_set *rs);
 void repl_map_empty(struct repl_set *rs);
+void repl_map_load(struct repl_set *rs, u32 sector, const struct repl_meta_maps *maps);
+void repl_map_save(struct repl_set *rs, u32 sector, u64 epoch, struct repl_meta_maps *maps);
 void repl_region_sync(struct repl_set *rs, struct repl_region *r);
 enum repl_dev repl_map_run(struct repl_region *r, unsigned int first,
 			   unsigned int *end);
@@ -334,11 +325,28 @@ void repl_copy_start(struct repl_copy *job, struct repl_io *io, enum repl_dev to
 		     repl_next_run_fn next, repl_copied_fn fn);
 void repl_copy_work(struct work_struct *work);
 
+/* commit.c */
+int repl_commit_create(struct repl_set *rs, const char *view, char *why, size_t len);
+void repl_commit_close(struct repl_set *rs);
+void repl_commit_destroy(struct repl_set *rs);
+void repl_commit_saved(struct repl_io *io);
+void repl_commit_flush(struct repl_io *io);
+void repl_commit_progress(struct repl_set *rs);
+void repl_commit_dirty(struct repl_set *rs, struct repl_region *r,
+		       unsigned int first, unsigned int end);
+int repl_commit_state(struct repl_set *rs, enum repl_stage stage, u64 epoch);
+int repl_commit_sync(struct repl_set *rs);
+const char *repl_commit_mode(struct repl_set *rs);
+bool repl_commit_failed(struct repl_set *rs);
+
+/* ingress.c */
+void repl_ingress_saved(struct repl_io *io, int error);
+
 /* checkpoint.c */
 void repl_cache_init(struct repl_set *rs);
 void repl_cache_suspend(struct repl_set *rs);
 void repl_cache_resume(struct repl_set *rs);
-void repl_start(struct repl_set *rs);
+int repl_start(struct repl_set *rs);
 void repl_autostart(struct repl_set *rs);
 int repl_checkpoint(struct repl_set *rs, bool stop);
 

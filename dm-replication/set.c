@@ -22,11 +22,18 @@ static void set_free(struct kref *ref)
 	flush_work(&rs->cache_work);
 	if (rs->wq)
 		destroy_workqueue(rs->wq);
+	repl_commit_destroy(rs);
 	repl_copies_destroy(rs);
 	repl_gate_destroy(&rs->view_gate);
 	repl_gate_destroy(&rs->ingress_gate);
 	repl_map_destroy(rs);
 	kfree(rs);
+}
+
+/* 0: there is none. */
+static dev_t dev_nr(const struct dm_dev *dev)
+{
+	return dev ? dev->bdev->bd_dev : 0;
 }
 
 static void set_init(struct repl_set *rs, struct dm_target *ti,
@@ -37,8 +44,8 @@ static void set_init(struct repl_set *rs, struct dm_target *ti,
 	rs->md = dm_table_get_md(ti->table);
 	rs->devt = disk_devt(dm_disk(rs->md));
 	for (i = 0; i < REPL_NR_DEVS; i++) {
-		rs->bdev[i] = dev[i]->bdev;
-		rs->dev_nr[i] = dev[i]->bdev->bd_dev;
+		rs->bdev[i] = dev[i] ? dev[i]->bdev : NULL;
+		rs->dev_nr[i] = dev_nr(dev[i]);
 	}
 	rs->len = ti->len;
 	rs->chunk_sectors = chunk_sectors;
@@ -64,11 +71,29 @@ static void set_init(struct repl_set *rs, struct dm_target *ti,
 	repl_merge_init(rs);
 }
 
+static int set_open_metadata(struct repl_set *rs, struct dm_target *ti)
+{
+	dev_t dev = rs->dev_nr[REPL_METADATA];
+	char view[DM_UUID_LEN] = "", why[128];
+	int r;
+
+	dm_copy_name_and_uuid(rs->md, NULL, view);
+	r = repl_commit_create(rs, view, why, sizeof(why));
+	if (r)
+		return repl_refuse(ti, r, "Metadata device %u:%u: %s", MAJOR(dev),
+				   MINOR(dev), why);
+	/* What a merge that was under way has yet to do. */
+	if (rs->stage == REPL_FAILOVER || rs->stage == REPL_FAILOVER_FAILED)
+		rs->merge.total = atomic64_read(&rs->nr_held);
+	return 0;
+}
+
 static struct repl_set *set_create(struct dm_target *ti, struct dm_dev *const dev[],
 				   u32 chunk_sectors)
 {
 	struct repl_set *rs = kzalloc(sizeof(*rs), GFP_KERNEL);
 	const char *what = "set";
+	int r;
 
 	if (!rs)
 		goto bad;
@@ -87,7 +112,13 @@ static struct repl_set *set_create(struct dm_target *ti, struct dm_dev *const de
 	what = "copies";
 	if (repl_copies_create(rs))
 		goto bad;
-	return rs;
+	if (!rs->bdev[REPL_METADATA])
+		return rs;
+	r = set_open_metadata(rs, ti);
+	if (!r)
+		return rs;
+	kref_put(&rs->ref, set_free);
+	return ERR_PTR(r);
 bad:
 	if (rs)
 		kref_put(&rs->ref, set_free);
@@ -111,7 +142,7 @@ static bool set_is(struct repl_set *rs, struct dm_target *ti,
 	int i;
 
 	for (i = 0; i < REPL_NR_DEVS; i++)
-		if (rs->dev_nr[i] != dev[i]->bdev->bd_dev)
+		if (rs->dev_nr[i] != dev_nr(dev[i]))
 			return false;
 	return rs->md == dm_table_get_md(ti->table) && rs->len == ti->len &&
 		rs->chunk_sectors == chunk_sectors;
@@ -131,7 +162,7 @@ static struct repl_set *set_lookup(struct dm_target *ti, struct dm_dev *const de
 			return rs;
 		}
 		for (i = 0; i < REPL_NR_DEVS; i++)
-			if (set_uses(rs, dev[i]->bdev->bd_dev)) {
+			if (dev[i] && set_uses(rs, dev_nr(dev[i]))) {
 				repl_refuse(ti, -EBUSY,
 					    "Device %s belongs to the live secondary %u:%u; a reload keeps its devices and chunk size",
 					    dev[i]->name, MAJOR(rs->devt), MINOR(rs->devt));
@@ -226,7 +257,8 @@ void repl_set_bind(struct repl_set *rs)
  * @rs: its set
  *
  * With the last one, a merge under way is first brought to its end, for without
- * metadata the maps are nowhere else; then what the ingress has in flight.
+ * metadata the maps are nowhere else; then what the ingress has in flight. With
+ * metadata all of it is there afterwards.
  *
  * Context: may sleep; no I/O of the view is left.
  */
@@ -243,8 +275,10 @@ void repl_set_put_view(struct repl_set *rs)
 	if (last) {
 		repl_merge_finish(rs);
 		repl_quiesce(rs);
+		repl_commit_sync(rs);
 		WRITE_ONCE(rs->stage, REPL_NONE);
 		repl_unquiesce(rs);
+		repl_commit_close(rs);
 		flush_work(&rs->cache_work);
 
 		/* Not before: nobody else may have the devices till now. */

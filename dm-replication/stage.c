@@ -20,6 +20,7 @@ static const char * const error_names[] = {
 	[REPL_HIDDEN_IO]	= "hidden-io",
 	[REPL_SECONDARY_IO]	= "secondary-io",
 	[REPL_MERGE_IO]		= "merge-io",
+	[REPL_METADATA_IO]	= "metadata-io",
 };
 
 /**

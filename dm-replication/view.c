@@ -28,9 +28,19 @@ static void view_resume_io(struct repl_io *io)
 static int view_flush(struct repl_io *io, struct bio *bio)
 {
 	enum repl_dev dev = dm_bio_get_target_bio_nr(bio) ? REPL_SECONDARY : REPL_ACTIVE;
+	struct repl_set *rs = io->rs;
 	enum repl_dev idle;
 
-	switch (io->rs->stage) {
+	if (repl_commit_failed(rs))
+		return DM_MAPIO_KILL;
+	if (rs->commit && rs->stage != REPL_DONE) {
+		if (dev == REPL_ACTIVE)
+			repl_commit_flush(io);
+		else
+			bio_endio(bio);
+		return DM_MAPIO_SUBMITTED;
+	}
+	switch (rs->stage) {
 	case REPL_RUNNING:
 		idle = REPL_SECONDARY;
 		break;
@@ -46,6 +56,29 @@ static int view_flush(struct repl_io *io, struct bio *bio)
 	}
 	repl_io_send(io, bio, dev);
 	return DM_MAPIO_REMAPPED;
+}
+
+/*
+ * A write with FUA is done; what tells that it is there has to be durable too.
+ * False: it is.
+ */
+static bool view_commit_fua(struct repl_io *io, blk_status_t *error)
+{
+	struct repl_set *rs = io->rs;
+
+	if (!rs->commit || io->committed || *error)
+		return false;
+	if (repl_commit_failed(rs)) {
+		*error = BLK_STS_IOERR;
+		return false;
+	}
+	/* Whatever there was before the merge's end is out of date. */
+	if (READ_ONCE(rs->stage) == REPL_DONE)
+		return false;
+	io->committed = true;
+	io->dev = REPL_NOWHERE;
+	repl_commit_flush(io);
+	return true;
 }
 
 /*
@@ -270,6 +303,8 @@ static int view_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *erro
 		repl_io_release_locked(io);
 		spin_unlock_irqrestore(&r->lock, flags);
 	}
+	if (unlikely(bio->bi_opf & REQ_FUA) && view_commit_fua(io, error))
+		return DM_ENDIO_INCOMPLETE;	/* and comes again */
 	/* A disk that finds out only now that it cannot: then the hint is not taken. */
 	if (io->discard && (*error == BLK_STS_NOTSUPP || *error == BLK_STS_TARGET))
 		*error = BLK_STS_OK;
@@ -299,6 +334,7 @@ static void view_postsuspend(struct dm_target *ti)
 	struct view *view = ti->private;
 
 	repl_merge_pause(view->face.rs);
+	repl_commit_sync(view->face.rs);
 }
 
 static void view_resume(struct dm_target *ti)
@@ -329,14 +365,17 @@ static int view_get_devices(struct view *view, char **argv)
 		[REPL_SECONDARY] = "secondary",
 		[REPL_HIDDEN] = "hidden",
 		[REPL_ACTIVE] = "active",
+		[REPL_METADATA] = "metadata",
 	};
-	static const u8 order[] = { REPL_ACTIVE, REPL_HIDDEN, REPL_SECONDARY };
+	static const u8 order[] = {
+		REPL_METADATA, REPL_ACTIVE, REPL_HIDDEN, REPL_SECONDARY
+	};
 	struct dm_target *ti = view->face.ti;
 	dev_t self = disk_devt(dm_disk(dm_table_get_md(ti->table)));
 	dev_t dev;
 	int i, r;
 
-	for (i = 0; i < REPL_NR_DEVS; i++) {
+	for (i = strcmp(argv[0], "-") ? 0 : 1; i < REPL_NR_DEVS; i++) {
 		/* Newer kernels do not open it either, but do not say why. */
 		if (!repl_parse_dev(argv[i], &dev) && dev == self)
 			return repl_refuse(ti, -EINVAL, "Device %u:%u is the view itself",
@@ -357,14 +396,14 @@ static int view_check_devices(struct view *view)
 	sector_t size[REPL_NR_DEVS];
 	int i, j;
 
-	for (i = 0; i < REPL_NR_DEVS; i++) {
+	for (i = 0; i < REPL_NR_DEVS && view->dev[i]; i++) {
 		dev_t dev = view->dev[i]->bdev->bd_dev;
 
 		size[i] = bdev_nr_sectors(view->dev[i]->bdev);
 		for (j = 0; j < i; j++)
 			if (dev == view->dev[j]->bdev->bd_dev)
 				return repl_refuse(ti, -EINVAL,
-						   "Device %s is given twice; active, hidden and secondary are three devices",
+						   "Device %s is given twice; metadata, active, hidden and secondary are different devices",
 						   view->dev[i]->name);
 	}
 	if (size[REPL_ACTIVE] < size[REPL_SECONDARY] ||
@@ -423,11 +462,6 @@ static int view_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		return repl_refuse(ti, -EINVAL,
 				   "%u arguments after secondary; it takes <metadata dev|-> <active dev> <hidden dev> <secondary dev> <chunk sectors> [<#opts> <opt>...]",
 				   argc);
-	/* The place of the metadata device. */
-	if (strcmp(argv[0], "-"))
-		return repl_refuse(ti, -EINVAL,
-				   "Metadata device %s: not supported yet; give - for none",
-				   argv[0]);
 	r = repl_parse_chunk(ti, argv[4], &chunk_sectors);
 	if (r)
 		return r;
@@ -441,7 +475,7 @@ static int view_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	dm_consume_args(&as, 5);
 	r = view_parse_options(view, &as);
 	if (!r)
-		r = view_get_devices(view, argv + 1);
+		r = view_get_devices(view, argv);
 	if (!r)
 		r = view_check_devices(view);
 	if (r)
@@ -456,6 +490,8 @@ static int view_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 
 	ti->private = view;
 	ti->num_flush_bios = 2;
+	/* Whatever the devices do: maps have to be committed. */
+	ti->flush_supported = !!view->dev[REPL_METADATA];
 	ti->num_discard_bios = 1;
 	ti->num_write_zeroes_bios = 1;
 	/* Whatever the stores can do, which are never discarded. */
@@ -486,12 +522,13 @@ static void view_status(struct dm_target *ti, char *result, unsigned int maxlen)
 	u64 left = atomic64_read(&rs->nr_held);
 	unsigned int sz = 0;
 
-	DMEMIT("secondary %s %llu %u %llu/%llu %llu/%llu %llu/%llu - %s",
+	DMEMIT("secondary %s %llu %u %llu/%llu %llu/%llu %llu/%llu %s %s",
 	       repl_stage_name(READ_ONCE(rs->stage)), READ_ONCE(rs->epoch),
 	       rs->chunk_sectors,
 	       (u64)atomic64_read(&rs->nr_active), rs->nr_chunks,
 	       (u64)atomic64_read(&rs->nr_hidden), rs->nr_chunks,
-	       total ? total - min(left, total) : 0, total, repl_error_name(rs));
+	       total ? total - min(left, total) : 0, total, repl_commit_mode(rs),
+	       repl_error_name(rs));
 }
 
 static void view_table(struct dm_target *ti, char *result, unsigned int maxlen)
@@ -499,9 +536,10 @@ static void view_table(struct dm_target *ti, char *result, unsigned int maxlen)
 	struct view *view = ti->private;
 	unsigned int sz = 0;
 
-	DMEMIT("secondary - %s %s %s %u", view->dev[REPL_ACTIVE]->name,
-	       view->dev[REPL_HIDDEN]->name, view->dev[REPL_SECONDARY]->name,
-	       view->face.rs->chunk_sectors);
+	DMEMIT("secondary %s %s %s %s %u",
+	       view->dev[REPL_METADATA] ? view->dev[REPL_METADATA]->name : "-",
+	       view->dev[REPL_ACTIVE]->name, view->dev[REPL_HIDDEN]->name,
+	       view->dev[REPL_SECONDARY]->name, view->face.rs->chunk_sectors);
 	if (view->manual_start)
 		DMEMIT(" 1 manual_start");
 }
@@ -520,7 +558,8 @@ static int view_iterate_devices(struct dm_target *ti, iterate_devices_callout_fn
 	struct view *view = ti->private;
 	int i, r = 0;
 
-	for (i = 0; !r && i < REPL_NR_DEVS; i++)
+	/* Not the metadata device, which is shorter and has limits of its own. */
+	for (i = 0; !r && i < REPL_METADATA; i++)
 		r = fn(ti, view->dev[i], 0, ti->len, data);
 	return r;
 }

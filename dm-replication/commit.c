@@ -1,0 +1,548 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Commits: what has to be on the metadata device before something else may happen.
+ *
+ * One ordered worker does all that concerns the device, in groups: everybody who has
+ * come while it was busy shares the next commit.
+ *
+ *   who waits			for			then
+ *   ingress write, chunks	hidden is flushed,	the chunks are hidden's, and it
+ *    copied to hidden		their bits durable	goes to the secondary
+ *   FLUSH, FUA of the view	active is flushed, the	it is completed
+ *				bits of all writes
+ *				before it durable
+ *   change of stage or epoch	the superblock durable	it takes effect in memory
+ *
+ * Bits of active are only set in memory and their map sector noted as dirty, when a
+ * write has completed. So are those that the merge clears; then the secondary is
+ * flushed as well, before they are cleared on the device.
+ *
+ * Nothing else is read from the device after it has been opened.
+ */
+#include <linux/blkdev.h>
+#include <linux/list_sort.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "metadata.h"
+#include "replication.h"
+
+/*
+ * How much of the maps is taken before a flush of active, to be written after it. A
+ * multiple of eight, for a block is to be changed once in a commit.
+ */
+#define BATCH_BLOCKS	16U
+#define BLOCK_SECTORS	8U
+#define BATCH_SECTORS	(BATCH_BLOCKS * BLOCK_SECTORS)
+
+struct repl_commit {
+	struct repl_set *rs;
+	struct workqueue_struct *wq;	/* ordered */
+	struct work_struct work;
+	struct list_head saved;		/* wait_lock; ios by wait: ingress writes */
+	struct list_head flushes;	/* wait_lock; ios by wait: FLUSH, FUA of the view */
+	bool progress;			/* wait_lock; the merge wants its bits committed */
+	bool failed;			/* the worker sets it, once */
+
+	struct repl_meta *meta;		/* the worker's, and so is all that follows */
+	struct repl_meta_state state;	/* as it is on the device */
+	u32 nr_sectors;			/* of the maps */
+	unsigned long *dirty;		/* atomic bits: map sectors that are to be written */
+	u32 batch_sector[BATCH_SECTORS];
+	struct repl_meta_maps batch[BATCH_SECTORS];
+};
+
+/* What somebody has the worker do, and waits for. */
+struct call {
+	struct work_struct work;
+	struct repl_commit *commit;
+	struct repl_meta_state state;
+	int r;
+};
+
+static void commit_fail(struct repl_commit *commit)
+{
+	struct repl_set *rs = commit->rs;
+
+	if (commit->failed)
+		return;
+	WRITE_ONCE(commit->failed, true);
+	DMERR("%s: metadata mode fail, was rw", repl_set_name(rs));
+	repl_fail(rs, REPL_METADATA_IO);
+	schedule_work(&rs->event_work);
+}
+
+/*
+ * Ingress writes
+ */
+
+static int by_chunk(void *unused, const struct list_head *a, const struct list_head *b)
+{
+	const struct repl_io *first = list_entry(a, struct repl_io, wait);
+	const struct repl_io *second = list_entry(b, struct repl_io, wait);
+
+	if (first->region != second->region)
+		return first->region < second->region ? -1 : 1;
+	return first->first < second->first ? -1 : 1;
+}
+
+/* Their claims exclude each other, so each block is changed once. */
+static int add_hidden(struct repl_commit *commit, struct list_head *ios)
+{
+	struct repl_set *rs = commit->rs;
+	struct repl_io *io;
+	u64 chunk;
+	int r = 0;
+
+	list_sort(NULL, ios, by_chunk);
+	list_for_each_entry(io, ios, wait) {
+		chunk = (u64)(io->region - rs->regions) * REPL_REGION_CHUNKS;
+		r = repl_meta_add_hidden(commit->meta, chunk + io->first, chunk + io->end);
+		if (r)
+			return r;
+	}
+	return repl_meta_commit(commit->meta);
+}
+
+static void commit_saved(struct repl_commit *commit, struct list_head *ios)
+{
+	struct repl_set *rs = commit->rs;
+	struct repl_io *io, *next;
+	int r = -EIO;
+
+	if (!commit->failed) {
+		r = blkdev_issue_flush(rs->bdev[REPL_HIDDEN]);
+		if (r) {
+			repl_fail(rs, REPL_COW_IO);
+		} else {
+			r = add_hidden(commit, ios);
+			if (r)
+				commit_fail(commit);
+		}
+	}
+	list_for_each_entry_safe(io, next, ios, wait)
+		repl_ingress_saved(io, r);
+}
+
+/*
+ * The view's maps
+ */
+
+static void set_dirty(struct repl_commit *commit, u32 sector)
+{
+	if (!test_bit(sector, commit->dirty))
+		set_bit(sector, commit->dirty);
+}
+
+/* Take dirty map sectors from *@sector on, as they are now. Returns how many. */
+static unsigned int take_batch(struct repl_commit *commit, u32 *sector)
+{
+	u64 epoch = repl_meta_epoch(commit->meta);
+	unsigned int n = 0;
+	u32 nr, end = 0;
+
+	for (;;) {
+		nr = find_next_bit(commit->dirty, commit->nr_sectors, *sector);
+		if (nr >= commit->nr_sectors)
+			break;
+		/* A block wholly or not at all. */
+		if (nr >= end) {
+			if (n + BLOCK_SECTORS > BATCH_SECTORS)
+				break;
+			end = round_up(nr + 1, BLOCK_SECTORS);
+		}
+		/* A full barrier: who changes the maps after we have read them sets it again. */
+		test_and_clear_bit(nr, commit->dirty);
+		repl_map_save(commit->rs, nr, epoch, &commit->batch[n]);
+		commit->batch_sector[n++] = nr;
+		*sector = nr + 1;
+		cond_resched();
+	}
+	return n;
+}
+
+static int write_batch(struct repl_commit *commit, unsigned int n, bool merging)
+{
+	unsigned int i;
+	int r = 0;
+
+	for (i = 0; !r && i < n; i++)
+		r = repl_meta_replace(commit->meta, commit->batch_sector[i], &commit->batch[i],
+				      merging);
+	return r;
+}
+
+/* What the maps, as they will be written, say about active and secondary is true. */
+static int flush_data(struct repl_set *rs, bool merging)
+{
+	int r = blkdev_issue_flush(rs->bdev[REPL_ACTIVE]);
+
+	if (r) {
+		repl_fail(rs, REPL_ACTIVE_IO);
+	} else if (merging) {
+		r = blkdev_issue_flush(rs->bdev[REPL_SECONDARY]);
+		if (r)
+			repl_fail(rs, REPL_SECONDARY_IO);
+	}
+	return r;
+}
+
+/* Take, flush and write a batch. Returns 1 if there may be more. */
+static int commit_batch(struct repl_commit *commit, u32 *sector, bool merging)
+{
+	unsigned int i, n;
+	int r;
+
+	n = take_batch(commit, sector);
+	r = flush_data(commit->rs, merging);
+	if (r) {
+		for (i = 0; i < n; i++)
+			set_dirty(commit, commit->batch_sector[i]);
+		return r;
+	}
+	r = write_batch(commit, n, merging);
+	if (r) {
+		commit_fail(commit);
+		return r;
+	}
+	return n && find_next_bit(commit->dirty, commit->nr_sectors, *sector) <
+		    commit->nr_sectors;
+}
+
+/* Make durable what the view holds. */
+static int commit_maps(struct repl_commit *commit)
+{
+	/* Not rs->stage, which another may change while we are at it. */
+	bool merging = commit->state.stage != REPL_RUNNING;
+	u32 sector = 0;
+	int r, more;
+
+	if (commit->failed)
+		return -EIO;
+	do {
+		more = commit_batch(commit, &sector, merging);
+	} while (more > 0);
+	if (commit->failed || !sector)
+		return more;
+	/* Even if a later batch's data could not be flushed: nothing is left half done. */
+	r = repl_meta_commit(commit->meta);
+	if (r)
+		commit_fail(commit);
+	return r ?: more;
+}
+
+static void commit_flushes(struct repl_commit *commit, struct list_head *ios)
+{
+	int r = commit_maps(commit);
+	struct repl_io *io, *next;
+
+	list_for_each_entry_safe(io, next, ios, wait) {
+		struct bio *bio = repl_io_bio(io);
+
+		bio->bi_status = errno_to_blk_status(r);
+		bio_endio(bio);
+	}
+}
+
+static void commit_work(struct work_struct *work)
+{
+	struct repl_commit *commit = container_of(work, struct repl_commit, work);
+	struct repl_set *rs = commit->rs;
+	LIST_HEAD(saved);
+	LIST_HEAD(flushes);
+	struct blk_plug plug;
+	bool progress;
+
+	spin_lock_irq(&rs->wait_lock);
+	list_splice_init(&commit->saved, &saved);
+	list_splice_init(&commit->flushes, &flushes);
+	progress = commit->progress;
+	commit->progress = false;
+	spin_unlock_irq(&rs->wait_lock);
+
+	if (!list_empty(&saved)) {
+		blk_start_plug(&plug);
+		commit_saved(commit, &saved);
+		blk_finish_plug(&plug);
+	}
+	if (progress || !list_empty(&flushes))
+		commit_flushes(commit, &flushes);
+}
+
+static void add(struct repl_commit *commit, struct repl_io *io, struct list_head *list)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&commit->rs->wait_lock, flags);
+	list_add_tail(&io->wait, list);
+	spin_unlock_irqrestore(&commit->rs->wait_lock, flags);
+	queue_work(commit->wq, &commit->work);
+}
+
+/**
+ * repl_commit_saved - the claimed chunks are in hidden: make that durable
+ * @io: an ingress write with a claim for COPY; repl_ingress_saved() is called for it
+ *
+ * Context: any; does not sleep.
+ */
+void repl_commit_saved(struct repl_io *io)
+{
+	add(io->rs->commit, io, &io->rs->commit->saved);
+}
+
+/**
+ * repl_commit_flush - make durable what the view has written, then end the bio
+ * @io: of the view; a FLUSH, or a write with FUA that has been done
+ *
+ * Context: any; does not sleep.
+ */
+void repl_commit_flush(struct repl_io *io)
+{
+	add(io->rs->commit, io, &io->rs->commit->flushes);
+}
+
+/**
+ * repl_commit_progress - have the bits that the merge has cleared committed, some time
+ * @rs: the set, with metadata
+ *
+ * Context: any; does not sleep.
+ */
+void repl_commit_progress(struct repl_set *rs)
+{
+	struct repl_commit *commit = rs->commit;
+	unsigned long flags;
+
+	spin_lock_irqsave(&rs->wait_lock, flags);
+	commit->progress = true;
+	spin_unlock_irqrestore(&rs->wait_lock, flags);
+	queue_work(commit->wq, &commit->work);
+}
+
+/**
+ * repl_commit_dirty - the maps of these chunks are not as they are on the device
+ * @rs: the set, with metadata
+ * @r: the region
+ * @first: the first chunk, in the region
+ * @end: behind the last one
+ *
+ * Context: any; r->lock held, under which they were changed.
+ */
+void repl_commit_dirty(struct repl_set *rs, struct repl_region *r, unsigned int first,
+		       unsigned int end)
+{
+	u32 chunk = (r - rs->regions) * REPL_REGION_CHUNKS;
+
+	lockdep_assert_held(&r->lock);
+	set_dirty(rs->commit, (chunk + first) / REPL_META_CHUNKS);
+	set_dirty(rs->commit, (chunk + end - 1) / REPL_META_CHUNKS);
+}
+
+/*
+ * Calls
+ */
+
+static int call(struct repl_commit *commit, struct call *call,
+		void (*fn)(struct work_struct *work))
+{
+	call->commit = commit;
+	INIT_WORK_ONSTACK(&call->work, fn);
+	queue_work(commit->wq, &call->work);
+	flush_work(&call->work);
+	destroy_work_on_stack(&call->work);
+	return call->r;
+}
+
+static int write_state(struct repl_commit *commit, const struct repl_meta_state *state)
+{
+	bool fresh = commit->state.stage == REPL_NONE;
+	int r;
+
+	if (commit->failed)
+		return -EIO;
+	r = fresh ? repl_meta_format(commit->meta, state) :
+		    repl_meta_set_state(commit->meta, state);
+	if (r)
+		commit_fail(commit);
+	else
+		commit->state = *state;
+	return r;
+}
+
+static void state_work(struct work_struct *work)
+{
+	struct call *call = container_of(work, struct call, work);
+
+	call->r = write_state(call->commit, &call->state);
+}
+
+/**
+ * repl_commit_state - make a change of stage or epoch durable, before it takes effect
+ * @rs: the set
+ * @stage: the new stage, or the present one
+ * @epoch: the new epoch, or the present one
+ *
+ * Without metadata there is nothing to do.
+ *
+ * Context: may sleep; rs->admin held.
+ * Return: 0 or a negative errno; then it is either on the device or not.
+ */
+int repl_commit_state(struct repl_set *rs, enum repl_stage stage, u64 epoch)
+{
+	struct call state = { .state = { epoch, stage, READ_ONCE(rs->error) } };
+
+	return rs->commit ? call(rs->commit, &state, state_work) : 0;
+}
+
+static void sync_work(struct work_struct *work)
+{
+	struct call *call = container_of(work, struct call, work);
+	struct repl_commit *commit = call->commit;
+	struct repl_meta_state state = commit->state;
+
+	call->r = 0;
+	if (state.stage != REPL_NONE && state.stage != REPL_DONE &&
+	    find_first_bit(commit->dirty, commit->nr_sectors) < commit->nr_sectors)
+		call->r = commit_maps(commit);
+	state.error = READ_ONCE(commit->rs->error);
+	if (!call->r && state.stage != REPL_NONE && state.error != commit->state.error)
+		call->r = write_state(commit, &state);
+}
+
+/**
+ * repl_commit_sync - make everything durable
+ * @rs: the set
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno.
+ */
+int repl_commit_sync(struct repl_set *rs)
+{
+	struct call sync;
+
+	return rs->commit ? call(rs->commit, &sync, sync_work) : 0;
+}
+
+/**
+ * repl_commit_mode - the word of the status line
+ * @rs: the set
+ *
+ * Context: any.
+ */
+const char *repl_commit_mode(struct repl_set *rs)
+{
+	if (!rs->commit)
+		return "-";
+	return READ_ONCE(rs->commit->failed) ? "fail" : "rw";
+}
+
+/**
+ * repl_commit_failed - has the metadata device failed?
+ * @rs: the set, maybe without one
+ *
+ * What it acknowledges after that might not survive.
+ *
+ * Context: any.
+ */
+bool repl_commit_failed(struct repl_set *rs)
+{
+	return rs->commit && READ_ONCE(rs->commit->failed);
+}
+
+/*
+ * Coming and going
+ */
+
+static void load_maps(void *context, u32 sector, const struct repl_meta_maps *maps)
+{
+	repl_map_load(context, sector, maps);
+}
+
+/* Take over what the device has: stage, epoch, error and maps. */
+static int load(struct repl_commit *commit, char *why, size_t len)
+{
+	struct repl_set *rs = commit->rs;
+
+	rs->stage = commit->state.stage;
+	rs->epoch = commit->state.epoch;
+	rs->error = commit->state.error;
+	if (rs->stage == REPL_NONE || rs->stage == REPL_DONE)
+		return 0;
+	return repl_meta_load(commit->meta, load_maps, rs, why, len);
+}
+
+/**
+ * repl_commit_create - open a metadata device, and take over what it has
+ * @rs: the set, with empty maps and a metadata device
+ * @view: the dm UUID of the view
+ * @why: gets a sentence if it fails
+ * @len: the size of @why
+ *
+ * Writes nothing.
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno; then repl_commit_destroy() is to be called nevertheless.
+ */
+int repl_commit_create(struct repl_set *rs, const char *view, char *why, size_t len)
+{
+	struct block_device *dev = rs->bdev[REPL_METADATA];
+	struct repl_meta_geometry geometry = {
+		.len = rs->len,
+		.chunk_sectors = rs->chunk_sectors,
+		.view = view,
+	};
+	struct repl_commit *commit = kvzalloc(sizeof(*commit), GFP_KERNEL);
+	int r;
+
+	snprintf(why, len, "out of memory");
+	if (!commit)
+		return -ENOMEM;
+	rs->commit = commit;
+	commit->rs = rs;
+	INIT_WORK(&commit->work, commit_work);
+	INIT_LIST_HEAD(&commit->saved);
+	INIT_LIST_HEAD(&commit->flushes);
+	commit->nr_sectors = DIV_ROUND_UP_ULL(rs->nr_chunks, REPL_META_CHUNKS);
+	commit->dirty = kvcalloc(BITS_TO_LONGS(commit->nr_sectors), sizeof(long), GFP_KERNEL);
+	commit->wq = alloc_ordered_workqueue("dm-repl-commit", WQ_MEM_RECLAIM);
+	if (!commit->dirty || !commit->wq)
+		return -ENOMEM;
+	r = repl_meta_open(dev, bdev_nr_sectors(dev), &geometry, &commit->meta, &commit->state,
+			   why, len);
+	return r ?: load(commit, why, len);
+}
+
+/**
+ * repl_commit_close - let go of the metadata device
+ * @rs: the set, of which no I/O is left and no message is being served
+ *
+ * Context: may sleep.
+ */
+void repl_commit_close(struct repl_set *rs)
+{
+	struct repl_commit *commit = rs->commit;
+
+	if (!commit || !commit->meta)
+		return;
+	flush_workqueue(commit->wq);
+	repl_meta_close(commit->meta);
+	commit->meta = NULL;
+}
+
+/**
+ * repl_commit_destroy - free what repl_commit_create() made
+ * @rs: the set
+ *
+ * Context: may sleep.
+ */
+void repl_commit_destroy(struct repl_set *rs)
+{
+	struct repl_commit *commit = rs->commit;
+
+	if (!commit)
+		return;
+	repl_commit_close(rs);
+	if (commit->wq)
+		destroy_workqueue(commit->wq);
+	kvfree(commit->dirty);
+	kvfree(commit);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The metadata device of a set: what survives removal, reboot and loss of power.
+ *
+ * This header is all that the rest knows of it; Documentation/metadata.rst has the
+ * format, byte by byte. Nothing here knows of sets, bios or the maps in memory, so
+ * that the same code is tested in user space (tests/unit/metadata).
+ *
+ * All functions may sleep and do I/O, and one at a time may be called for a device:
+ * by the constructor, and afterwards by the set's ordered worker alone (commit.c).
+ * Never while a bio is being mapped: dm-bufio does not allow it.
+ *
+ * What is written is durable after repl_meta_commit() or another function that says
+ * so. It may be before: so it has to be allowed to be, from the call on.
+ */
+#ifndef DM_REPLICATION_METADATA_H
+#define DM_REPLICATION_METADATA_H
+
+#include <linux/types.h>
+
+struct block_device;
+struct repl_meta;
+
+/* The values are on disk. */
+enum repl_stage {
+	REPL_NONE = 0,
+	REPL_RUNNING = 1,
+	REPL_FAILOVER = 2,
+	REPL_FAILOVER_FAILED = 3,
+	REPL_DONE = 4,
+};
+
+/* The values are on disk. */
+enum repl_error {
+	REPL_NO_ERROR = 0,
+	REPL_COW_IO = 1,		/* old content could not be saved to hidden */
+	REPL_ACTIVE_IO = 2,
+	REPL_HIDDEN_IO = 3,
+	REPL_SECONDARY_IO = 4,
+	REPL_MERGE_IO = 5,
+	REPL_METADATA_IO = 6,
+	REPL_NR_ERRORS
+};
+
+/*
+ * A map sector: 512 bytes with the bits of so many chunks for both stores. A device
+ * writes a sector wholly or not at all, so both bits of a chunk change together.
+ */
+#define REPL_META_WORDS		31
+#define REPL_META_CHUNKS	(64U * REPL_META_WORDS)
+
+/* What a set has to be, to have this metadata. */
+struct repl_meta_geometry {
+	u64 len;			/* sectors */
+	u32 chunk_sectors;
+	const char *view;		/* the dm UUID of the view, "" if it has none */
+};
+
+/* What one write of the superblock changes, atomically. */
+struct repl_meta_state {
+	u64 epoch;			/* of the maps: those of others are empty */
+	enum repl_stage stage;		/* REPL_NONE: the device is to be formatted */
+	enum repl_error error;
+};
+
+/* The maps of REPL_META_CHUNKS chunks, as they are on disk. */
+struct repl_meta_maps {
+	__le64 active[REPL_META_WORDS];
+	__le64 hidden[REPL_META_WORDS];
+};
+
+/* How many sectors a metadata device needs. Does not sleep. */
+u64 repl_meta_size(u64 len, u32 chunk_sectors);
+
+/*
+ * Open and check; reads only. @state says what the device has. 0, or a negative errno
+ * with a sentence in @why.
+ */
+int repl_meta_open(struct block_device *bdev, u64 sectors,
+		   const struct repl_meta_geometry *geometry, struct repl_meta **meta,
+		   struct repl_meta_state *state, char *why, size_t len);
+void repl_meta_close(struct repl_meta *meta);
+
+/*
+ * Read the maps: @fn gets those that are not empty, in order, @sector being the
+ * number of the map sector. Returns as repl_meta_open().
+ */
+int repl_meta_load(struct repl_meta *meta,
+		   void (*fn)(void *context, u32 sector, const struct repl_meta_maps *maps),
+		   void *context, char *why, size_t len);
+
+/* Make a new device, with empty maps; durable. 0 or a negative errno. */
+int repl_meta_format(struct repl_meta *meta, const struct repl_meta_state *state);
+
+/* Write the superblock alone; durable. 0 or a negative errno. */
+int repl_meta_set_state(struct repl_meta *meta, const struct repl_meta_state *state);
+
+/* The epoch as the superblock has it. Does not sleep. */
+u64 repl_meta_epoch(struct repl_meta *meta);
+
+/*
+ * Between two commits these are called in the order of the chunks, each of them at
+ * most once: a buffer may be on its way to the device when the next is being changed.
+ */
+
+/* Add chunks to hidden's map; @end is behind the last one. 0 or a negative errno. */
+int repl_meta_add_hidden(struct repl_meta *meta, u64 first, u64 end);
+
+/*
+ * Replace the maps of a map sector: active's, and hidden's if @hidden. 0 or a
+ * negative errno.
+ */
+int repl_meta_replace(struct repl_meta *meta, u32 sector, const struct repl_meta_maps *maps,
+		      bool hidden);
+
+/* Make durable what has been changed. 0 or a negative errno. */
+int repl_meta_commit(struct repl_meta *meta);
+
+#endif
