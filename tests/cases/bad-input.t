@@ -99,7 +99,8 @@ bad "$long" "$(echo "$modes $long" | cut -c -223)"
 bad "primary - - $S 128" "Mode primary: not supported yet"
 bad "secondary" "0 arguments after secondary; $takes"
 bad "secondary - $A $H $S" "4 arguments after secondary; $takes"
-bad "secondary $other $A $H $S 8" "Metadata device $other: not supported yet; give - for none"
+bad "secondary $other $A $H $S 8" \
+	"Metadata device 1:3: it has other content; to have it formatted, zero its first 4 KiB"
 
 diag "chunk size"
 for chunk in 0 7 9 4 4096 abc -8 8k 0x8 4294967304 18446744073709551624; do
@@ -118,12 +119,13 @@ bad "secondary - $A $H $S 8 1 discard_stores" "Unknown option discard_stores; a 
 bad "secondary - $A $H $S 8 2 manual_start manual_start" "Option manual_start is given twice"
 
 diag "devices"
-three='active, hidden and secondary are three devices'
+three="metadata, active, hidden and secondary are different devices"
 lengths="Active disk, hidden disk, secondary disk's length are not the same"
 longer='active and hidden may be longer, not shorter'
 ENOENT=('No such file or directory' ENOENT)
 ENOTBLK=('Block device required' ENOTBLK) EBUSY=('Device or resource busy' EBUSY)
 core_errno /dev/x
+bad "secondary /dev/x $A $H $S 8" "Cannot open the metadata device /dev/x" "${core[@]}"
 bad "secondary - /dev/x $H $S 8" "Cannot open the active device /dev/x" "${core[@]}"
 core_errno -
 bad "secondary - $A - $S 8" "Cannot open the hidden device -" "${core[@]}"
@@ -132,6 +134,7 @@ core_errno /dev/null
 bad "secondary - $A $H /dev/null 8" "Cannot open the secondary device /dev/null" "${core[@]}"
 bad "secondary - $A $H 1:99999999 8" "Cannot open the secondary device 1:99999999" \
 	'Value too large for defined data type' EOVERFLOW
+bad "secondary $S $A $H $S 8" "Device 1:2 is given twice; $three"
 bad "secondary - $A $A $S 8" "Device 1:0 is given twice; $three"
 bad "secondary - $A $H $A 8" "Device 1:0 is given twice; $three"
 bad "secondary - $A $H $H 8" "Device 1:1 is given twice; $three"
