@@ -20,8 +20,9 @@
 size=128M			# what is read or written of a device
 length=$((128 * 2048))		# the same in sectors
 
-# A little more than that, for the peers' stores have headers in them.
-ramdisks 3 136
+# A little more than that, for the peers' stores have headers in them. The fourth is
+# for metadata.
+ramdisks 4 136
 for disk in /dev/ram{0..2}; do
 	fill "$disk" 0x5a
 done
@@ -88,8 +89,9 @@ touch_all() {
 # Subjects: each makes its devices over the RAM disks.
 #
 
+# With metadata if there is $META.
 ours() {
-	{ dm_remove_all && rig 8; } || broken "no rig"
+	{ dm_remove_all && fill /dev/ram3 0 0 4k && rig 8; } || broken "no rig"
 }
 
 linear() {
@@ -151,6 +153,25 @@ peers() {
 	[ -n "$peers" ]
 }
 
+# writes LINE RW BLOCK_SIZE AGAIN FACE PEER KINDS: LINE-first and LINE-again, the latter
+# with so many loops. The peer is snap or origin, of each kind N or P.
+writes() {
+	local kind
+	group "$1-first" "$1-again" || return 0
+	ours
+	measure "$1-first" ours "$5" "$2" "$3"
+	measure "$1-again" ours "$5" "$2" "$3" "$4"
+	peers || return 0
+	linear
+	measure "$1-first" linear $linear "$2" "$3"
+	measure "$1-again" linear $linear "$2" "$3" "$4"
+	for kind in $7; do
+		snapshot "$kind"
+		measure "$1-first" "${6/snap/snapshot}-$kind" "/dev/mapper/$6" "$2" "$3"
+		measure "$1-again" "${6/snap/snapshot}-$kind" "/dev/mapper/$6" "$2" "$3" "$4"
+	done
+}
+
 view=/dev/mapper/view in=/dev/mapper/in linear=/dev/mapper/linear
 snap=/dev/mapper/snap origin=/dev/mapper/origin
 
@@ -188,54 +209,14 @@ if group view-read-hidden; then
 		measure view-read-hidden snapshot $snap randread 4k
 	fi
 fi
-if group view-write-first view-write-again; then
-	ours
-	measure view-write-first ours $view randwrite 4k
-	measure view-write-again ours $view randwrite 4k
-	if peers; then
-		linear
-		measure view-write-first linear $linear randwrite 4k
-		measure view-write-again linear $linear randwrite 4k
-		snapshot N
-		measure view-write-first snapshot-N $snap randwrite 4k
-		measure view-write-again snapshot-N $snap randwrite 4k
-		snapshot P
-		measure view-write-first snapshot-P $snap randwrite 4k
-		measure view-write-again snapshot-P $snap randwrite 4k
-	fi
-fi
-if group ingress-write-first ingress-write-again; then
-	ours
-	measure ingress-write-first ours $in randwrite 4k
-	measure ingress-write-again ours $in randwrite 4k
-	if peers; then
-		linear
-		measure ingress-write-first linear $linear randwrite 4k
-		measure ingress-write-again linear $linear randwrite 4k
-		snapshot N
-		measure ingress-write-first origin-N $origin randwrite 4k
-		measure ingress-write-again origin-N $origin randwrite 4k
-		snapshot P
-		measure ingress-write-first origin-P $origin randwrite 4k
-		measure ingress-write-again origin-P $origin randwrite 4k
-	fi
-fi
-if group ingress-1m-first ingress-1m-again; then
-	ours
-	measure ingress-1m-first ours $in write 1024k
-	measure ingress-1m-again ours $in write 1024k 8
-	if peers; then
-		linear
-		measure ingress-1m-first linear $linear write 1024k
-		measure ingress-1m-again linear $linear write 1024k 8
-		snapshot N
-		measure ingress-1m-first origin-N $origin write 1024k
-		measure ingress-1m-again origin-N $origin write 1024k 8
-		snapshot P
-		measure ingress-1m-first origin-P $origin write 1024k
-		measure ingress-1m-again origin-P $origin write 1024k 8
-	fi
-fi
+writes view-write randwrite 4k 1 $view snap "N P"
+writes ingress-write randwrite 4k 1 $in origin "N P"
+writes ingress-1m write 1024k 8 $in origin "N P"
+META=/dev/ram3
+writes view-write-meta randwrite 4k 1 $view snap P
+writes ingress-write-meta randwrite 4k 1 $in origin P
+writes ingress-1m-meta write 1024k 8 $in origin P
+META=''
 if group view-read-1m; then
 	ours
 	measure view-read-1m ours $view read 1024k 8
