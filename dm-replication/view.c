@@ -68,15 +68,11 @@ static bool view_commit_fua(struct repl_io *io, blk_status_t *error)
 
 	if (!rs->commit || io->committed || *error)
 		return false;
-	if (repl_commit_failed(rs)) {
-		*error = BLK_STS_IOERR;
-		return false;
-	}
-	/* Whatever there was before the merge's end is out of date. */
-	if (READ_ONCE(rs->stage) == REPL_DONE)
-		return false;
 	io->committed = true;
-	io->dev = REPL_NOWHERE;
+	/* In stage done there is nothing more to commit, if that is on the device. */
+	if (READ_ONCE(rs->stage) == REPL_DONE && !repl_commit_failed(rs))
+		return false;
+	io->dev = REPL_NOWHERE;		/* what may fail now is not that device */
 	repl_commit_flush(io);
 	return true;
 }
