@@ -193,4 +193,21 @@ remove_both
 both manual_start
 is "$(stage view)" running "once started it is running"
 remove_both
+diag "1 TiB in chunks of 4 KiB"
+ramdisks 1 68
+length=$((1 << 31)) end=$((1048576 - 1))
+for leg in "${legs[@]:1}"; do
+	dm_table "$leg" "0 $length zero"
+done
+META=/dev/ram0 secondary_create view $active $hidden $disk 8 && ingress_create in view
+fill $ingress 0 0 64k
+fill $view 0 ${end}M 1M
+before=$(dmsetup status view)
+remove_both
+started=${EPOCHREALTIME/./}
+META=/dev/ram0 secondary_create view $active $hidden $disk 8
+took=$(((${EPOCHREALTIME/./} - started) / 1000))
+ok "is loaded in $took ms" [ $took -lt $((10000 * REPL_PATIENCE)) ]
+is "$(dmsetup status view)" "$before" "with its maps"
+dmsetup remove view
 done_testing
