@@ -14,7 +14,7 @@ KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR)
 MODULE = dm-replication/dm-replication.ko
 
 CFLAGS ?= -O2 -g
-TOOLS = $(patsubst %.c,%,$(wildcard tests/tools/*.c))
+TOOLS = $(patsubst %.c,%,$(wildcard tests/tools/*.c tests/crash/*.c))
 
 .PHONY: all
 all: module tools
@@ -26,7 +26,7 @@ module: deps
 .PHONY: tools
 tools: $(TOOLS)
 
-$(TOOLS): %: %.c $(wildcard tests/tools/*.h) | deps
+$(TOOLS): %: %.c $(wildcard tests/tools/*.h tests/crash/*.h) | deps
 	$(CC) $(CFLAGS) -Wall -Wextra -pthread -o $@ $<
 
 .PHONY: deps
@@ -45,6 +45,19 @@ check: all
 check-debug: tools
 	@tests/deps check debug
 	@BOUNDED=$(BOUNDED) tests/kernels/debug $(TESTS)
+
+# Losses of power, many more than make check tries: make check-crash ARGS="--lives 50"
+.PHONY: check-crash
+check-crash: all
+	@tests/deps check
+	@tests/crash/run $(ARGS)
+
+# Mistakes that lose data, made in copies: the tests have to notice each.
+.PHONY: check-mutants
+check-mutants: tools
+	@tests/deps check
+	@tests/check tests/unit/metadata/mutants.t
+	@KDIR=$(KDIR) tests/crash/check-mutants
 
 .PHONY: demo
 demo: all
@@ -118,6 +131,8 @@ help:
 	@echo '     BOUNDED=1        only what is worth most'
 	@echo 'make check-kernels    the same on kernels from 6.1 to 7.2'
 	@echo '     KERNELS="6.12"   only on these: 6.1, 6.12, 7.2'
+	@echo 'make check-crash      loses power thousands of times, with a metadata device'
+	@echo 'make check-mutants    sees that mistakes which lose data are noticed'
 	@echo 'make demo             the module at work, in a virtual machine'
 	@echo 'make shell            a virtual machine to try it in'
 	@echo '     GDB=1            tests/vm/gdb can attach gdb to it'

@@ -282,16 +282,17 @@ void repl_map_load(struct repl_set *rs, u32 sector, const struct repl_meta_maps 
  */
 void repl_map_save(struct repl_set *rs, u32 sector, u64 epoch, struct repl_meta_maps *maps)
 {
+	unsigned int i, word, end;
 	struct repl_region *r;
-	unsigned int i, word;
 
 	memset(maps, 0, sizeof(*maps));
-	for (i = 0; i < REPL_META_WORDS; i++) {
+	for (i = 0; i < REPL_META_WORDS; i = end) {
 		r = word_region(rs, sector, i, &word);
 		if (!r)
 			break;
+		end = min(i + REGION_WORDS - word, (unsigned int)REPL_META_WORDS);
 		spin_lock_irq(&r->lock);
-		if (r->epoch == epoch) {
+		for (; r->epoch == epoch && i < end; i++, word++) {
 			maps->active[i] = cpu_to_le64(get_word(r->active, word));
 			maps->hidden[i] = cpu_to_le64(get_word(r->hidden, word));
 		}

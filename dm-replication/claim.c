@@ -43,7 +43,7 @@ void repl_io_init(struct repl_io *io, struct repl_set *rs, struct repl_gate *gat
 	io->entered = false;
 	io->mapping = false;
 	io->discard = false;
-	io->committed = false;
+	io->fua = false;
 	io->rs = rs;
 	io->gate = gate;
 	io->ti = ti;
@@ -164,6 +164,23 @@ void repl_io_wait_for(struct repl_io *io, struct repl_io *blocker)
 	spin_lock(&io->rs->wait_lock);
 	repl_io_wait_locked(io, &blocker->waiters);
 	spin_unlock(&io->rs->wait_lock);
+}
+
+/**
+ * repl_io_resume - have an io go on from a worker
+ * @io: the io; not to be touched any more
+ *
+ * Context: any; does not sleep.
+ */
+void repl_io_resume(struct repl_io *io)
+{
+	struct repl_set *rs = io->rs;
+	unsigned long flags;
+
+	spin_lock_irqsave(&rs->wait_lock, flags);
+	repl_io_wait_locked(io, &rs->runnable);
+	spin_unlock_irqrestore(&rs->wait_lock, flags);
+	queue_work(rs->wq, &rs->run_work);
 }
 
 /**

@@ -17,7 +17,8 @@
  * write has completed. So are those that the merge clears; then the secondary is
  * flushed as well, before they are cleared on the device.
  *
- * Nothing else is read from the device after it has been opened.
+ * What is in memory is complete: the device is read when it is opened, and later only
+ * where a block is to be changed in part.
  */
 #include <linux/blkdev.h>
 #include <linux/list_sort.h>
@@ -41,6 +42,7 @@ struct repl_commit {
 	struct work_struct work;
 	struct list_head saved;		/* wait_lock; ios by wait: ingress writes */
 	struct list_head flushes;	/* wait_lock; ios by wait: FLUSH, FUA of the view */
+	bool flush;			/* wait_lock; there is a FLUSH among them */
 	bool progress;			/* wait_lock; the merge wants its bits committed */
 	bool failed;			/* the worker sets it, once */
 
@@ -64,11 +66,11 @@ static void commit_fail(struct repl_commit *commit)
 {
 	struct repl_set *rs = commit->rs;
 
+	repl_fail(rs, REPL_METADATA_IO);
 	if (commit->failed)
 		return;
 	WRITE_ONCE(commit->failed, true);
 	DMERR("%s: metadata mode fail, was rw", repl_set_name(rs));
-	repl_fail(rs, REPL_METADATA_IO);
 	schedule_work(&rs->event_work);
 }
 
@@ -86,6 +88,12 @@ static int by_chunk(void *unused, const struct list_head *a, const struct list_h
 	return first->first < second->first ? -1 : 1;
 }
 
+/* Which map sector has a chunk of a region. */
+static u32 map_sector(struct repl_set *rs, struct repl_region *r, unsigned int chunk)
+{
+	return ((u32)(r - rs->regions) * REPL_REGION_CHUNKS + chunk) / REPL_META_CHUNKS;
+}
+
 /* Their claims exclude each other, so each block is changed once. */
 static int add_hidden(struct repl_commit *commit, struct list_head *ios)
 {
@@ -95,6 +103,10 @@ static int add_hidden(struct repl_commit *commit, struct list_head *ios)
 	int r = 0;
 
 	list_sort(NULL, ios, by_chunk);
+	if (!list_is_singular(ios))
+		list_for_each_entry(io, ios, wait)
+			repl_meta_prefetch(commit->meta,
+					   map_sector(rs, io->region, io->first));
 	list_for_each_entry(io, ios, wait) {
 		chunk = (u64)(io->region - rs->regions) * REPL_REGION_CHUNKS;
 		r = repl_meta_add_hidden(commit->meta, chunk + io->first, chunk + io->end);
@@ -166,6 +178,8 @@ static int write_batch(struct repl_commit *commit, unsigned int n, bool merging)
 	unsigned int i;
 	int r = 0;
 
+	for (i = 0; i < n; i++)
+		repl_meta_prefetch(commit->meta, commit->batch_sector[i]);
 	for (i = 0; !r && i < n; i++)
 		r = repl_meta_replace(commit->meta, commit->batch_sector[i], &commit->batch[i],
 				      merging);
@@ -187,6 +201,11 @@ static int flush_data(struct repl_set *rs, bool merging)
 	return r;
 }
 
+static bool is_dirty(struct repl_commit *commit, u32 sector)
+{
+	return find_next_bit(commit->dirty, commit->nr_sectors, sector) < commit->nr_sectors;
+}
+
 /* Take, flush and write a batch. Returns 1 if there may be more. */
 static int commit_batch(struct repl_commit *commit, u32 *sector, bool merging)
 {
@@ -200,40 +219,44 @@ static int commit_batch(struct repl_commit *commit, u32 *sector, bool merging)
 			set_dirty(commit, commit->batch_sector[i]);
 		return r;
 	}
-	r = write_batch(commit, n, merging);
-	if (r) {
+	if (write_batch(commit, n, merging)) {
 		commit_fail(commit);
-		return r;
+		return -EIO;
 	}
-	return n && find_next_bit(commit->dirty, commit->nr_sectors, *sector) <
-		    commit->nr_sectors;
+	return n && is_dirty(commit, *sector);
 }
 
-/* Make durable what the view holds. */
-static int commit_maps(struct repl_commit *commit)
+/*
+ * Make durable what the view holds. If not by a @flush, then the data of who waits is
+ * durable, and so are its bits unless something is dirty.
+ */
+static int commit_maps(struct repl_commit *commit, bool flush)
 {
 	/* Not rs->stage, which another may change while we are at it. */
 	bool merging = commit->state.stage != REPL_RUNNING;
 	u32 sector = 0;
-	int r, more;
+	int more;
 
 	if (commit->failed)
 		return -EIO;
+	if (!flush && !is_dirty(commit, 0))
+		return 0;
 	do {
 		more = commit_batch(commit, &sector, merging);
 	} while (more > 0);
 	if (commit->failed || !sector)
 		return more;
 	/* Even if a later batch's data could not be flushed: nothing is left half done. */
-	r = repl_meta_commit(commit->meta);
-	if (r)
+	if (repl_meta_commit(commit->meta)) {
 		commit_fail(commit);
-	return r ?: more;
+		return -EIO;
+	}
+	return more;
 }
 
-static void commit_flushes(struct repl_commit *commit, struct list_head *ios)
+static void commit_flushes(struct repl_commit *commit, struct list_head *ios, bool flush)
 {
-	int r = commit_maps(commit);
+	int r = commit_maps(commit, flush);
 	struct repl_io *io, *next;
 
 	list_for_each_entry_safe(io, next, ios, wait) {
@@ -244,40 +267,75 @@ static void commit_flushes(struct repl_commit *commit, struct list_head *ios)
 	}
 }
 
+/*
+ * The superblock
+ */
+
+/*
+ * A stage is tried even if the device has failed: its maps are those of our epoch, and
+ * nothing has been acknowledged since; and it had better not say anything else.
+ */
+static int write_state(struct repl_commit *commit, const struct repl_meta_state *state)
+{
+	bool fresh = commit->state.stage == REPL_NONE;
+	int r;
+
+	if (commit->failed && state->epoch != commit->rs->epoch) {
+		repl_fail(commit->rs, REPL_METADATA_IO);
+		return -EIO;
+	}
+	r = fresh ? repl_meta_format(commit->meta, state) :
+		    repl_meta_set_state(commit->meta, state);
+	if (r) {
+		commit_fail(commit);
+		return -EIO;
+	}
+	/* What the view has of an earlier epoch need not be written any more. */
+	if (state->epoch != commit->state.epoch)
+		bitmap_zero(commit->dirty, commit->nr_sectors);
+	commit->state = *state;
+	return commit->failed ? -EIO : 0;
+}
+
+/* Record an error that is new. */
+static int commit_error(struct repl_commit *commit)
+{
+	struct repl_meta_state state = commit->state;
+
+	state.error = READ_ONCE(commit->rs->error);
+	if (commit->failed || state.stage == REPL_NONE || state.error == commit->state.error)
+		return 0;
+	return write_state(commit, &state);
+}
+
 static void commit_work(struct work_struct *work)
 {
 	struct repl_commit *commit = container_of(work, struct repl_commit, work);
 	struct repl_set *rs = commit->rs;
 	LIST_HEAD(saved);
 	LIST_HEAD(flushes);
-	struct blk_plug plug;
-	bool progress;
+	bool flush, progress;
 
 	spin_lock_irq(&rs->wait_lock);
 	list_splice_init(&commit->saved, &saved);
 	list_splice_init(&commit->flushes, &flushes);
+	flush = commit->flush;
 	progress = commit->progress;
+	commit->flush = false;
 	commit->progress = false;
 	spin_unlock_irq(&rs->wait_lock);
 
-	if (!list_empty(&saved)) {
-		blk_start_plug(&plug);
+	if (!list_empty(&saved))
 		commit_saved(commit, &saved);
-		blk_finish_plug(&plug);
-	}
 	if (progress || !list_empty(&flushes))
-		commit_flushes(commit, &flushes);
+		commit_flushes(commit, &flushes, flush);
+	commit_error(commit);
 }
 
-static void add(struct repl_commit *commit, struct repl_io *io, struct list_head *list)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&commit->rs->wait_lock, flags);
-	list_add_tail(&io->wait, list);
-	spin_unlock_irqrestore(&commit->rs->wait_lock, flags);
-	queue_work(commit->wq, &commit->work);
-}
+/*
+ * The worker is queued under the lock: once it is dropped, the worker may end an io
+ * that is the last thing which keeps the set.
+ */
 
 /**
  * repl_commit_saved - the claimed chunks are in hidden: make that durable
@@ -287,18 +345,34 @@ static void add(struct repl_commit *commit, struct repl_io *io, struct list_head
  */
 void repl_commit_saved(struct repl_io *io)
 {
-	add(io->rs->commit, io, &io->rs->commit->saved);
+	struct repl_commit *commit = io->rs->commit;
+	struct repl_set *rs = io->rs;
+	unsigned long flags;
+
+	spin_lock_irqsave(&rs->wait_lock, flags);
+	list_add_tail(&io->wait, &commit->saved);
+	queue_work(commit->wq, &commit->work);
+	spin_unlock_irqrestore(&rs->wait_lock, flags);
 }
 
 /**
  * repl_commit_flush - make durable what the view has written, then end the bio
- * @io: of the view; a FLUSH, or a write with FUA that has been done
+ * @io: of the view
+ * @flush: it is a FLUSH; otherwise a write with FUA that has been done
  *
  * Context: any; does not sleep.
  */
-void repl_commit_flush(struct repl_io *io)
+void repl_commit_flush(struct repl_io *io, bool flush)
 {
-	add(io->rs->commit, io, &io->rs->commit->flushes);
+	struct repl_commit *commit = io->rs->commit;
+	struct repl_set *rs = io->rs;
+	unsigned long flags;
+
+	spin_lock_irqsave(&rs->wait_lock, flags);
+	list_add_tail(&io->wait, &commit->flushes);
+	commit->flush |= flush;
+	queue_work(commit->wq, &commit->work);
+	spin_unlock_irqrestore(&rs->wait_lock, flags);
 }
 
 /**
@@ -314,8 +388,19 @@ void repl_commit_progress(struct repl_set *rs)
 
 	spin_lock_irqsave(&rs->wait_lock, flags);
 	commit->progress = true;
-	spin_unlock_irqrestore(&rs->wait_lock, flags);
 	queue_work(commit->wq, &commit->work);
+	spin_unlock_irqrestore(&rs->wait_lock, flags);
+}
+
+/**
+ * repl_commit_error - have a new rs->error recorded, some time
+ * @rs: the set, with metadata
+ *
+ * Context: any; does not sleep.
+ */
+void repl_commit_error(struct repl_set *rs)
+{
+	queue_work(rs->commit->wq, &rs->commit->work);
 }
 
 /**
@@ -330,11 +415,9 @@ void repl_commit_progress(struct repl_set *rs)
 void repl_commit_dirty(struct repl_set *rs, struct repl_region *r, unsigned int first,
 		       unsigned int end)
 {
-	u32 chunk = (r - rs->regions) * REPL_REGION_CHUNKS;
-
 	lockdep_assert_held(&r->lock);
-	set_dirty(rs->commit, (chunk + first) / REPL_META_CHUNKS);
-	set_dirty(rs->commit, (chunk + end - 1) / REPL_META_CHUNKS);
+	set_dirty(rs->commit, map_sector(rs, r, first));
+	set_dirty(rs->commit, map_sector(rs, r, end - 1));
 }
 
 /*
@@ -350,22 +433,6 @@ static int call(struct repl_commit *commit, struct call *call,
 	flush_work(&call->work);
 	destroy_work_on_stack(&call->work);
 	return call->r;
-}
-
-static int write_state(struct repl_commit *commit, const struct repl_meta_state *state)
-{
-	bool fresh = commit->state.stage == REPL_NONE;
-	int r;
-
-	if (commit->failed)
-		return -EIO;
-	r = fresh ? repl_meta_format(commit->meta, state) :
-		    repl_meta_set_state(commit->meta, state);
-	if (r)
-		commit_fail(commit);
-	else
-		commit->state = *state;
-	return r;
 }
 
 static void state_work(struct work_struct *work)
@@ -390,22 +457,24 @@ int repl_commit_state(struct repl_set *rs, enum repl_stage stage, u64 epoch)
 {
 	struct call state = { .state = { epoch, stage, READ_ONCE(rs->error) } };
 
-	return rs->commit ? call(rs->commit, &state, state_work) : 0;
+	if (!rs->commit || !call(rs->commit, &state, state_work))
+		return 0;
+	if (rs->commit->state.stage != stage)
+		DMWARN("%s: stage %s is not on the metadata device; zero that before it is used again",
+		       repl_set_name(rs), repl_stage_name(stage));
+	return -EIO;
 }
 
 static void sync_work(struct work_struct *work)
 {
 	struct call *call = container_of(work, struct call, work);
 	struct repl_commit *commit = call->commit;
-	struct repl_meta_state state = commit->state;
 
 	call->r = 0;
-	if (state.stage != REPL_NONE && state.stage != REPL_DONE &&
-	    find_first_bit(commit->dirty, commit->nr_sectors) < commit->nr_sectors)
-		call->r = commit_maps(commit);
-	state.error = READ_ONCE(commit->rs->error);
-	if (!call->r && state.stage != REPL_NONE && state.error != commit->state.error)
-		call->r = write_state(commit, &state);
+	if (commit->state.stage != REPL_NONE && commit->state.stage != REPL_DONE)
+		call->r = commit_maps(commit, false);
+	if (!call->r)
+		call->r = commit_error(commit);
 }
 
 /**

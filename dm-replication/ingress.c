@@ -28,7 +28,7 @@ static void ingress_resume_io(struct repl_io *io)
  * @io: the write that they were saved for
  * @error: or could not be: a negative errno
  *
- * Context: may sleep.
+ * Context: may sleep; with metadata, the worker that commits.
  */
 void repl_ingress_saved(struct repl_io *io, int error)
 {
@@ -40,10 +40,14 @@ void repl_ingress_saved(struct repl_io *io, int error)
 	repl_io_release_locked(io);
 	spin_unlock_irq(&r->lock);
 
-	if (error)
+	if (error) {
 		bio_io_error(repl_io_bio(io));
-	else
+	} else if (io->rs->commit) {
+		/* Not from here: the secondary may make its writers wait. */
+		repl_io_resume(io);
+	} else {
 		repl_io_continue(io, ingress_route);
+	}
 }
 
 static void ingress_copied(struct repl_io *io, bool read_failed, bool write_failed)

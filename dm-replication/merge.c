@@ -116,7 +116,7 @@ static void merge_end(struct repl_set *rs)
 		stage = REPL_FAILOVER_FAILED;
 	}
 	mutex_lock(&rs->admin);
-	/* If that fails the metadata device does, and FLUSH with it; see view_flush(). */
+	/* If that fails the device has, and no FLUSH will succeed; see view_flush(). */
 	repl_commit_state(rs, stage, rs->epoch);
 	repl_set_stage(rs, stage);
 	mutex_unlock(&rs->admin);
@@ -224,6 +224,7 @@ void repl_merge_pause(struct repl_set *rs)
 void repl_merge_resume(struct repl_set *rs)
 {
 	WRITE_ONCE(rs->merge.paused, false);
+	rs->merge.commit_at = jiffies + REPL_MERGE_COMMIT;
 	if (READ_ONCE(rs->stage) == REPL_FAILOVER)
 		WRITE_ONCE(rs->merge.idle, false);
 	kick(rs);

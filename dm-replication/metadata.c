@@ -428,6 +428,11 @@ static int get_sector(struct repl_meta *meta, u32 number)
 	return 0;
 }
 
+void repl_meta_prefetch(struct repl_meta *meta, u32 number)
+{
+	dm_bufio_prefetch(meta->bufio, FIRST_MAP_BLOCK + number / SECTORS_PER_BLOCK, 1);
+}
+
 int repl_meta_add_hidden(struct repl_meta *meta, u64 first, u64 end)
 {
 	u32 number, bit;

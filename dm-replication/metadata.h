@@ -103,6 +103,9 @@ u64 repl_meta_epoch(struct repl_meta *meta);
  * most once: a buffer may be on its way to the device when the next is being changed.
  */
 
+/* Have the block of a map sector read, which is going to be changed. */
+void repl_meta_prefetch(struct repl_meta *meta, u32 sector);
+
 /* Add chunks to hidden's map; @end is behind the last one. 0 or a negative errno. */
 int repl_meta_add_hidden(struct repl_meta *meta, u64 first, u64 end);
 

@@ -115,7 +115,7 @@ struct repl_io {
 	bool entered;			/* counted in at the gate */
 	bool mapping;			/* in ->map, where a bio may be cut */
 	bool discard;			/* of the view, sent as a write of zeroes */
-	bool committed;			/* FUA, of the view: done, and handed to commit.c */
+	bool fua;			/* of the view: to be committed when it is done */
 
 	struct repl_set *rs;
 	struct repl_gate *gate;		/* of the face; NULL for the merge */
@@ -140,7 +140,9 @@ struct repl_merge {
 	struct work_struct work;
 	wait_queue_head_t wait;		/* for idle */
 	u64 next;			/* chunk to look at next; merge work only */
-	unsigned long commit_at;	/* jiffies: when to commit next; copy work only */
+	unsigned long commit_at;	/* jiffies: when to commit next; copy work, while idle
+					 * whoever starts it
+					 */
 	u64 total;			/* chunks to merge; written before the work */
 	bool paused;			/* the view is suspended */
 	bool failed;			/* copy work sets, failover clears */
@@ -304,6 +306,7 @@ struct repl_io *repl_claim_find(struct repl_region *r, unsigned int mask,
 				unsigned int first, unsigned int end);
 void repl_io_wait_for(struct repl_io *io, struct repl_io *blocker);
 void repl_io_wait_locked(struct repl_io *io, struct list_head *where);
+void repl_io_resume(struct repl_io *io);
 void repl_io_cut(struct repl_io *io, struct bio *bio, sector_t sector);
 void repl_io_continue(struct repl_io *io,
 		      int (*route)(struct repl_io *io, struct bio *bio));
@@ -330,8 +333,9 @@ int repl_commit_create(struct repl_set *rs, const char *view, char *why, size_t 
 void repl_commit_close(struct repl_set *rs);
 void repl_commit_destroy(struct repl_set *rs);
 void repl_commit_saved(struct repl_io *io);
-void repl_commit_flush(struct repl_io *io);
+void repl_commit_flush(struct repl_io *io, bool flush);
 void repl_commit_progress(struct repl_set *rs);
+void repl_commit_error(struct repl_set *rs);
 void repl_commit_dirty(struct repl_set *rs, struct repl_region *r,
 		       unsigned int first, unsigned int end);
 int repl_commit_state(struct repl_set *rs, enum repl_stage stage, u64 epoch);

@@ -13,6 +13,7 @@
 
 static DEFINE_MUTEX(repl_sets_lock);
 static LIST_HEAD(repl_sets);
+static u64 repl_sets_gone;		/* repl_sets_lock; how many there have been */
 
 static void set_free(struct kref *ref)
 {
@@ -74,7 +75,7 @@ static void set_init(struct repl_set *rs, struct dm_target *ti,
 static int set_open_metadata(struct repl_set *rs, struct dm_target *ti)
 {
 	dev_t dev = rs->dev_nr[REPL_METADATA];
-	char view[DM_UUID_LEN] = "", why[128];
+	char view[DM_UUID_LEN] = "", why[192];
 	int r;
 
 	dm_copy_name_and_uuid(rs->md, NULL, view);
@@ -180,36 +181,41 @@ static struct repl_set *set_lookup(struct dm_target *ti, struct dm_dev *const de
  *
  * Context: may sleep.
  * Return: the set, shared with an earlier table of the same view or new, in stage
- * none; or an ERR_PTR(), with ti->error set.
+ * none or as its metadata has it; or an ERR_PTR(), with ti->error set.
  */
 struct repl_set *repl_set_get(struct dm_target *ti, struct dm_dev *const dev[],
 			      u32 chunk_sectors)
 {
 	struct repl_set *rs, *new;
+	bool again = false;
+	u64 gone;
 
-	mutex_lock(&repl_sets_lock);
-	rs = set_lookup(ti, dev, chunk_sectors);
-	mutex_unlock(&repl_sets_lock);
-	if (rs)
-		return rs;
+	do {
+		mutex_lock(&repl_sets_lock);
+		gone = repl_sets_gone;
+		rs = set_lookup(ti, dev, chunk_sectors);
+		mutex_unlock(&repl_sets_lock);
+		if (rs)
+			return rs;
 
-	/* Not under the lock: a resume takes it too, and memory may wait for that. */
-	new = set_create(ti, dev, chunk_sectors);
-	if (IS_ERR(new))
-		return new;
+		/* Not under the lock: a resume takes it too, and memory may wait for that. */
+		new = set_create(ti, dev, chunk_sectors);
+		if (IS_ERR(new))
+			return new;
 
-	mutex_lock(&repl_sets_lock);
-	rs = set_lookup(ti, dev, chunk_sectors);
-	if (!rs) {
-		list_add(&new->list, &repl_sets);
-		new->nr_views = 1;
-	}
-	mutex_unlock(&repl_sets_lock);
-	if (rs) {
-		kref_put(&new->ref, set_free);
-		return rs;
-	}
-	return new;
+		mutex_lock(&repl_sets_lock);
+		rs = set_lookup(ti, dev, chunk_sectors);
+		/* Another may have come and gone, and left other metadata than we have read. */
+		again = !rs && gone != repl_sets_gone;
+		if (!rs && !again) {
+			list_add(&new->list, &repl_sets);
+			new->nr_views = 1;
+		}
+		mutex_unlock(&repl_sets_lock);
+		if (rs || again)
+			kref_put(&new->ref, set_free);
+	} while (again);
+	return rs ?: new;
 }
 
 /**
@@ -284,6 +290,7 @@ void repl_set_put_view(struct repl_set *rs)
 		/* Not before: nobody else may have the devices till now. */
 		mutex_lock(&repl_sets_lock);
 		list_del(&rs->list);
+		repl_sets_gone++;
 		mutex_unlock(&repl_sets_lock);
 	}
 	repl_set_put(rs);

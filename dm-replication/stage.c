@@ -109,6 +109,8 @@ void repl_fail(struct repl_set *rs, enum repl_error error)
 	}
 	DMERR("%s: I/O error: %s", repl_set_name(rs), error_names[error]);
 	schedule_work(&rs->event_work);
+	if (rs->commit)
+		repl_commit_error(rs);
 }
 
 /**

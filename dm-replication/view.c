@@ -29,18 +29,20 @@ static int view_flush(struct repl_io *io, struct bio *bio)
 {
 	enum repl_dev dev = dm_bio_get_target_bio_nr(bio) ? REPL_SECONDARY : REPL_ACTIVE;
 	struct repl_set *rs = io->rs;
+	/* Pairs with repl_set_stage(): if that could not be recorded, we know. */
+	enum repl_stage stage = smp_load_acquire(&rs->stage);
 	enum repl_dev idle;
 
 	if (repl_commit_failed(rs))
 		return DM_MAPIO_KILL;
-	if (rs->commit && rs->stage != REPL_DONE) {
+	if (rs->commit && stage != REPL_DONE) {
 		if (dev == REPL_ACTIVE)
-			repl_commit_flush(io);
+			repl_commit_flush(io, true);
 		else
 			bio_endio(bio);
 		return DM_MAPIO_SUBMITTED;
 	}
-	switch (rs->stage) {
+	switch (stage) {
 	case REPL_RUNNING:
 		idle = REPL_SECONDARY;
 		break;
@@ -66,14 +68,17 @@ static bool view_commit_fua(struct repl_io *io, blk_status_t *error)
 {
 	struct repl_set *rs = io->rs;
 
-	if (!rs->commit || io->committed || *error)
+	io->fua = false;
+	if (*error)
 		return false;
-	io->committed = true;
-	/* In stage done there is nothing more to commit, if that is on the device. */
-	if (READ_ONCE(rs->stage) == REPL_DONE && !repl_commit_failed(rs))
+	/*
+	 * In stage done there is nothing more to commit, if that is on the device. Pairs
+	 * with repl_set_stage().
+	 */
+	if (smp_load_acquire(&rs->stage) == REPL_DONE && !repl_commit_failed(rs))
 		return false;
 	io->dev = REPL_NOWHERE;		/* what may fail now is not that device */
-	repl_commit_flush(io);
+	repl_commit_flush(io, false);
 	return true;
 }
 
@@ -282,6 +287,8 @@ static int view_map(struct dm_target *ti, struct bio *bio)
 	bool by_chunk = bio_op(bio) != REQ_OP_DISCARD;
 
 	repl_io_init(io, rs, &rs->view_gate, ti, view_resume_io);
+	/* Now, for a disk without a cache has it taken off the bio. */
+	io->fua = rs->commit && bio->bi_opf & REQ_FUA;
 	return repl_io_map(io, bio, view_route,
 			   by_chunk ? rs->chunk_sectors : repl_region_sectors(rs));
 }
@@ -299,7 +306,7 @@ static int view_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *erro
 		repl_io_release_locked(io);
 		spin_unlock_irqrestore(&r->lock, flags);
 	}
-	if (unlikely(bio->bi_opf & REQ_FUA) && view_commit_fua(io, error))
+	if (unlikely(io->fua) && view_commit_fua(io, error))
 		return DM_ENDIO_INCOMPLETE;	/* and comes again */
 	/* A disk that finds out only now that it cannot: then the hint is not taken. */
 	if (io->discard && (*error == BLK_STS_NOTSUPP || *error == BLK_STS_TARGET))

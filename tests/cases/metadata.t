@@ -170,14 +170,7 @@ bios_begin
 fio --name=in --filename=$ingress --rw=write --bs=4k --size=1m --ioengine=libaio --iodepth=32 \
 	--direct=1 > /dev/null
 commits=$(bios meta | grep -c ' F[FW] ')
-ok "many copies share a commit: $commits for 256" [ "$commits" -gt 0 -a "$commits" -lt 100 ]
-remove_both
-
-diag "FUA"
-fresh
-bios_begin
-dd if=/dev/zero of=$view bs=4k count=1 oflag=direct,dsync status=none
-like "$(log active meta)" "active W[^ ]* 0\+8;active F;.*meta W 8\+8;meta F;" "the write's bit is durable"
+ok "many copies share a commit: $commits for 256" [ "$commits" -gt 0 -a "$commits" -lt 200 ]
 remove_both
 
 diag "manual_start"
@@ -193,6 +186,26 @@ remove_both
 both manual_start
 is "$(stage view)" running "once started it is running"
 remove_both
+diag "FUA, where no disk has a cache that would see to a FLUSH"
+ramdisks 4 32
+# held_on_device: how many chunks active holds as the metadata device has it
+held_on_device() {
+	dd if=/dev/ram3 bs=4k skip=1 count=1 iflag=direct status=none | perl -e '
+		while (read(STDIN, my $sector, 512) == 512) {
+			$held += unpack "%64b*", substr($sector, 16, 248);
+		}
+		print $held'
+}
+META=/dev/ram3 rig 8
+# With libaio no FLUSH follows.
+fua() {
+	fio --name=fua --filename=$view --rw=randwrite --bs=4k --size=1m --offset="$1" --direct=1 \
+		--sync=dsync --ioengine=libaio --iodepth=4
+}
+ok "writes with FUA" fua 0
+is "$(held_on_device)/8192 256/8192" "$(status_field view 5) 256/8192" "are recorded"
+remove_both
+
 diag "1 TiB in chunks of 4 KiB"
 ramdisks 1 68
 length=$((1 << 31)) end=$((1048576 - 1))
@@ -207,7 +220,7 @@ remove_both
 started=${EPOCHREALTIME/./}
 META=/dev/ram0 secondary_create view $active $hidden $disk 8
 took=$(((${EPOCHREALTIME/./} - started) / 1000))
-ok "is loaded in $took ms" [ $took -lt $((10000 * REPL_PATIENCE)) ]
+ok "is loaded in $took ms" [ $took -lt $((20000 * REPL_PATIENCE)) ]
 is "$(dmsetup status view)" "$before" "with its maps"
 dmsetup remove view
 done_testing
