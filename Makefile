@@ -46,18 +46,18 @@ check-debug: tools
 	@tests/deps check debug
 	@BOUNDED=$(BOUNDED) tests/kernels/debug $(TESTS)
 
-# Losses of power, many more than make check tries: make check-crash ARGS="--lives 50"
+# Losses of power, many more than make check tries: make check-crash LIVES=50
 .PHONY: check-crash
 check-crash: all
 	@tests/deps check
-	@tests/crash/run $(ARGS)
+	@tests/crash/run $(if $(LIVES),--lives $(LIVES)) $(if $(POINTS),--points $(POINTS))
 
 # Mistakes that lose data, made in copies: the tests have to notice each.
 .PHONY: check-mutants
 check-mutants: tools
 	@tests/deps check
 	@tests/check tests/unit/metadata/mutants.t
-	@KDIR=$(KDIR) tests/crash/check-mutants
+	@KDIR=$(KDIR) tests/crash/check-mutants $(MUTANTS)
 
 .PHONY: demo
 demo: all

@@ -1,0 +1,42 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Every module in a directory is a mutant: it has to be noticed that it loses data.
+# tests/crash/check-mutants starts this: mutants.t DIRECTORY LIVES ROUNDS POINTS
+. tests/lib.sh
+. tests/crash/lib.sh
+
+lives=$2 rounds=$3 points=$4
+
+# caught: the test fails, and for what came back after a loss of power
+caught() {
+	local i
+	for ((i = 0; i < lives; i++)); do
+		life $i "$rounds" "$points" || break
+	done
+	[ $i -lt "$lives" ] && [[ $output =~ (^|$'\n')(point [^$'\n']*) ]]
+}
+
+crash_setup
+# shellcheck disable=SC2046 # one word each
+modprobe -a $(modinfo -F depends "$1"/*.ko | tr , '\n' | sort -u)
+for mutant in "$1"/*.ko; do
+	name=$(basename "$mutant" .ko)
+	SECONDS=0 tried=0
+	if ! insmod "$mutant"; then
+		fail "$name: it does not load"
+		continue
+	fi
+	keeper_create
+	if caught; then
+		pass "$name: after $tried points, $SECONDS s"
+		diag "${BASH_REMATCH[2]}"
+	else
+		fail "$name: not in $tried points, $SECONDS s"
+		diag "$output"
+	fi
+	dm_remove_all
+	rmmod dm_replication
+done
+crash_cleanup
+done_testing

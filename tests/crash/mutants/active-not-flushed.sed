@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# file: commit.c
+#
+# Chunks are recorded as active's, and a FLUSH acknowledged, while they are in its cache.
+s/int r = blkdev_issue_flush(rs->bdev\[REPL_ACTIVE\]);/int r = 0;/

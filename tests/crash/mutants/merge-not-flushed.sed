@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# file: commit.c
+#
+# Chunks are recorded as merged while they are in the secondary's cache.
+s/r = blkdev_issue_flush(rs->bdev\[REPL_SECONDARY\]);/r = 0;/

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# file: commit.c
+#
+# The merge does not record that chunks are hidden's no more.
+/^static int write_batch/,/^}/s/merging);/false);/
