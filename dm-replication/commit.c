@@ -460,7 +460,7 @@ int repl_commit_state(struct repl_set *rs, enum repl_stage stage, u64 epoch)
 	if (!rs->commit || !call(rs->commit, &state, state_work))
 		return 0;
 	if (rs->commit->state.stage != stage)
-		DMWARN("%s: stage %s could not be recorded; zero the metadata device before its next use",
+		DMWARN("%s: stage %s is not recorded: zero the metadata before its next use",
 		       repl_set_name(rs), repl_stage_name(stage));
 	return -EIO;
 }
