@@ -108,7 +108,7 @@ each_fails "ingress: load" "dmsetup clear in" load in $sectors "ingress /dev/map
 dmsetup clear in
 is "$(inventory)" "$before" "leaves nothing"
 ingress_create in view
-for text in start checkpoint get_error failover stop; do
+for text in checkpoint get_error failover stop; do
 	fill /dev/mapper/in 0x22 0 1M
 	fill /dev/mapper/view 0x33 512k 1M
 	each_fails "message $text" : message view $text
