@@ -48,6 +48,27 @@ spoil() {
 	printf '%s' "$2" | dd of=$M bs=1 seek="$1" conv=notrunc,fsync status=none
 }
 
+# A new set, with both faces written, on a metadata device that can be made to fail
+running() {
+	dm_linear meta $M
+	dd if=/dev/zero of=$meta bs=4k count=1 oflag=direct status=none
+	fill $S 0x11
+	META=$meta rig 8
+	fill $in 0x22 0 1M
+	fill $view 0x33 512k 1M
+}
+
+# With libaio no FLUSH follows, which would fail as well.
+fua() {
+	fio --name=fua --filename=$view --rw=write --bs=4k --offset=3M --size=4k --direct=1 \
+		--sync=dsync --ioengine=libaio
+}
+
+# recorded ERROR: its number is in the superblock.
+recorded() {
+	[ "$(dd if=$M bs=4k count=1 iflag=direct status=none | od -An -tu4 -j56 -N4)" -eq "$1" ]
+}
+
 ramdisks 5 4
 number=$(stat -c %Hr:%Lr $M)
 dm_linear small $M 0 $((need - 1))
@@ -95,12 +116,7 @@ like "$(dm_log)" "Metadata device $number: it belongs to the view with UUID firs
 [ -z "$(dm_column view name)" ] || dmsetup remove view
 
 diag "failing while it runs"
-dm_linear meta $M
-dd if=/dev/zero of=$meta bs=4k count=1 oflag=direct status=none
-fill $S 0x11
-META=$meta rig 8
-fill $in 0x22 0 1M
-fill $view 0x33 512k 1M
+running
 sync $view
 events=$(dm_column view events)
 dm_log > /dev/null
@@ -114,7 +130,7 @@ eio "ingress writes fail" fill $in 0x44 0 4k
 ok "the view can be read" eval "verify $view 0x11 0 512k && verify $view 0x33 512k 1M && verify $view 0x11 1536k"
 ok "and written" fill $view 0x55 2M 4k
 eio "but FLUSH fails" sync $view
-eio "and FUA" dd if=/dev/zero of=$view bs=4k seek=600 count=1 oflag=direct,dsync status=none
+eio "and FUA" fua
 is "$(message view checkpoint 2> /dev/null; echo "$error")" "Input/output error" "a checkpoint fails"
 is "$(message view stop 2> /dev/null; echo "$error")" "Input/output error" "so does stop"
 is "$(stage view)" running "the stage stays"
@@ -128,13 +144,19 @@ ok "given another table the disk has it all" eval "verify $view 0x11 0 512k && v
 	verify $view 0x11 1536k 512k && verify $view 0x55 2M 4k"
 dm_remove_all
 
+diag "an error of another device"
+dm_linear hidden $H
+H=/dev/mapper/hidden
+fill $M 0
+META=$M secondary_create view $A $H $S 8 && ingress_create in view
+dm_error_writes hidden /dev/ram1
+eio "a failed copy" fill $in 0x44 0 4k
+ok "is recorded, without waiting for anything else" wait_for 5 recorded 1
+dm_remove_all
+H=/dev/ram1
+
 diag "failing at a checkpoint"
-dm_linear meta $M
-dd if=/dev/zero of=$meta bs=4k count=1 oflag=direct status=none
-fill $S 0x11
-META=$meta rig 8
-fill $in 0x22 0 1M
-fill $view 0x33 512k 1M
+running
 dm_error_writes meta $M
 is "$(message view checkpoint 2> /dev/null; echo "$error")" "Input/output error" "it fails"
 ok "the view is where it was" eval "verify $view 0x11 0 512k && verify $view 0x33 512k 1M"
