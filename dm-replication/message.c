@@ -109,7 +109,7 @@ static int do_get_error(struct call *call)
 	if (READ_ONCE(rs->error) == REPL_NO_ERROR)
 		DMEMIT("none");
 	else
-		DMEMIT("I/O error occurred %s", repl_error_name(rs));
+		DMEMIT("I/O error occurred %s", repl_error_name(READ_ONCE(rs->error)));
 	return 1;
 }
 

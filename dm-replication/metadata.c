@@ -40,7 +40,7 @@ struct super {
 	__le32 chunk_sectors;
 	__le32 stage;
 	__le32 error;
-	__le32 zero;
+	__le32 kind;
 	char view[128];			/* the dm UUID of the view; zeroes fill it */
 	u8 rest[320];			/* zero */
 };
@@ -120,6 +120,10 @@ static int check_super(const struct super *super, const struct repl_meta_geometr
 			 le32_to_cpu(super->version), VERSION);
 		return -EINVAL;
 	}
+	if (le32_to_cpu(super->kind) != geometry->kind) {
+		snprintf(why, len, "it belongs to a %s", super->kind ? "primary" : "secondary");
+		return -EINVAL;
+	}
 	if (le64_to_cpu(super->len) != geometry->len) {
 		snprintf(why, len, "it belongs to a secondary of %llu sectors, not %llu",
 			 le64_to_cpu(super->len), geometry->len);
@@ -152,6 +156,7 @@ static void new_super(struct super *super, const struct repl_meta_geometry *geom
 	memcpy(super->magic, MAGIC, sizeof(super->magic));
 	super->version = cpu_to_le32(VERSION);
 	generate_random_uuid(super->uuid);
+	super->kind = cpu_to_le32(geometry->kind);
 	super->len = cpu_to_le64(geometry->len);
 	super->chunk_sectors = cpu_to_le32(geometry->chunk_sectors);
 	memcpy(super->view, geometry->view,

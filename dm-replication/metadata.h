@@ -39,6 +39,8 @@ enum repl_error {
 	REPL_SECONDARY_IO = 4,
 	REPL_MERGE_IO = 5,
 	REPL_METADATA_IO = 6,
+	REPL_LOCAL_IO = 7,		/* of a primary, as is the next */
+	REPL_REPLICA_IO = 8,
 	REPL_NR_ERRORS
 };
 
@@ -49,8 +51,15 @@ enum repl_error {
 #define REPL_META_WORDS		31
 #define REPL_META_CHUNKS	(64U * REPL_META_WORDS)
 
-/* What a set has to be, to have this metadata. */
+/* Whose metadata it is. The values are on disk. */
+enum repl_meta_kind {
+	REPL_META_SECONDARY = 0,
+	REPL_META_PRIMARY = 1,		/* chunks are its regions; active's bit: it is clean */
+};
+
+/* What a set or a primary has to be, to have this metadata. */
 struct repl_meta_geometry {
+	enum repl_meta_kind kind;
 	u64 len;			/* sectors */
 	u32 chunk_sectors;
 	const char *view;		/* the dm UUID of the view, "" if it has none */

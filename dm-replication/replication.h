@@ -264,7 +264,7 @@ void repl_face_del(struct repl_face *face);
 
 /* stage.c */
 const char *repl_stage_name(enum repl_stage stage);
-const char *repl_error_name(struct repl_set *rs);
+const char *repl_error_name(enum repl_error error);
 const char *repl_set_name(struct repl_set *rs);
 void repl_set_stage(struct repl_set *rs, enum repl_stage stage);
 void repl_fail(struct repl_set *rs, enum repl_error error);

@@ -21,6 +21,8 @@ static const char * const error_names[] = {
 	[REPL_SECONDARY_IO]	= "secondary-io",
 	[REPL_MERGE_IO]		= "merge-io",
 	[REPL_METADATA_IO]	= "metadata-io",
+	[REPL_LOCAL_IO]		= "local-io",
+	[REPL_REPLICA_IO]	= "replica-io",
 };
 
 /**
@@ -34,13 +36,13 @@ const char *repl_stage_name(enum repl_stage stage)
 
 /**
  * repl_error_name - the word of the status line
- * @rs: the set
+ * @error: the error
  *
  * Return: the error's name, "-" if there is none.
  */
-const char *repl_error_name(struct repl_set *rs)
+const char *repl_error_name(enum repl_error error)
 {
-	return error_names[READ_ONCE(rs->error)];
+	return error_names[error];
 }
 
 /**

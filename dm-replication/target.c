@@ -4,19 +4,21 @@
  */
 #include <linux/module.h>
 
+#include "primary.h"
 #include "replication.h"
 
 static const struct repl_mode * const modes[] = {
 	&repl_view_mode,
 	&repl_ingress_mode,
+	&repl_primary_mode,
 };
 
-/* ti->private is the mode's own struct; it begins with a struct repl_face. */
+/* ti->private is the mode's own struct; it begins with a pointer to the mode. */
 static const struct repl_mode *mode_of(struct dm_target *ti)
 {
-	struct repl_face *face = ti->private;
+	const struct repl_mode * const *mode = ti->private;
 
-	return face->mode;
+	return *mode;
 }
 
 static int replication_ctr(struct dm_target *ti, unsigned int argc, char **argv)
@@ -28,8 +30,6 @@ static int replication_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	for (i = 0; i < ARRAY_SIZE(modes); i++)
 		if (!strcmp(argv[0], modes[i]->name))
 			return modes[i]->ctr(ti, argc - 1, argv + 1);
-	if (!strcmp(argv[0], "primary"))
-		return repl_refuse(ti, -EINVAL, "Mode primary: not supported yet");
 	return repl_refuse(ti, -EINVAL,
 			   "The option mode's value should be primary or secondary or ingress, not %s",
 			   argv[0]);

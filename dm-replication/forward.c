@@ -1,0 +1,553 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Writes to both legs.
+ *
+ * What is written is copied first, once: its owner may change the buffer while it is
+ * under way, and the legs would differ. For the same reason a write waits for an
+ * earlier one that it overlaps. A pair has a fixed number of jobs and pages: nothing
+ * is allocated on the way, and who gets none waits.
+ *
+ * The writer goes on when the local device has the write and the replica has it too, or
+ * has failed. The first error of the replica, or the first answer that is too late, is
+ * its failure: all that were written since they were last known to be good are dirty,
+ * nothing is forwarded any more, and nobody waits for what is still under way there.
+ */
+#include <linux/bio.h>
+#include <linux/blk-cgroup.h>
+#include <linux/blkdev.h>
+#include <linux/slab.h>
+
+#include "primary.h"
+
+static void local_endio(struct bio *bio);
+static void replica_endio(struct bio *bio);
+
+/*
+ * Jobs
+ */
+
+static void release_pages_of(struct repl_pair *p)
+{
+	while (p->nr_pages)
+		__free_page(p->pages[--p->nr_pages]);
+}
+
+/**
+ * repl_forward_create - allocate the jobs and pages of a pair
+ * @p: the pair
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM; then repl_forward_destroy() is to be called nevertheless.
+ */
+int repl_forward_create(struct repl_pair *p)
+{
+	struct repl_job *job;
+	unsigned int i;
+
+	p->jobs_memory = kvcalloc(REPL_JOBS + 1, sizeof(*job), GFP_KERNEL);
+	if (!p->jobs_memory)
+		return -ENOMEM;
+	for (i = 0; i <= REPL_JOBS; i++) {
+		job = &p->jobs_memory[i];
+		job->p = p;
+		INIT_LIST_HEAD(&job->list);
+		INIT_LIST_HEAD(&job->unsent);
+		if (i < REPL_JOBS)
+			list_add_tail(&job->list, &p->free_jobs);
+		else
+			p->flush_job = job;
+	}
+	p->flush_job->local_done = true;
+	p->flush_job->replica_done = true;
+	for (; p->nr_pages < REPL_PAIR_PAGES; p->nr_pages++) {
+		p->pages[p->nr_pages] = alloc_page(GFP_KERNEL);
+		if (!p->pages[p->nr_pages])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/**
+ * repl_forward_destroy - free what repl_forward_create() made
+ * @p: the pair, of which no job is in flight
+ *
+ * Context: may sleep.
+ */
+void repl_forward_destroy(struct repl_pair *p)
+{
+	release_pages_of(p);
+	kvfree(p->jobs_memory);
+}
+
+/**
+ * repl_forward_overlaps - has a bio to wait for one that is under way?
+ * @p: the pair
+ * @bio: the bio, counted in its regions
+ *
+ * Then it is to be put on p->blocked.
+ *
+ * Context: any; p->lock held.
+ */
+bool repl_forward_overlaps(struct repl_pair *p, struct bio *bio)
+{
+	struct repl_primary_io *io = repl_primary_io(bio);
+	struct repl_job *job;
+
+	lockdep_assert_held(&p->lock);
+	/* It alone writes there. */
+	if (io->first == io->last && p->writers[io->first] == 1)
+		return false;
+	list_for_each_entry(job, &p->jobs, list)
+		if (bio->bi_iter.bi_sector < job->end && bio_end_sector(bio) > job->sector) {
+			job->blocks = true;
+			return true;
+		}
+	return false;
+}
+
+static void job_start(struct repl_job *job)
+{
+	struct repl_pair *p = job->p;
+
+	job->local_done = false;
+	job->replica_done = false;
+	job->abandoned = false;
+	job->ended = false;
+	job->blocks = false;
+	job->start = jiffies;
+	list_add_tail(&job->list, &p->jobs);
+	if (!p->watching) {
+		p->watching = true;
+		queue_delayed_work(p->wq, &p->timeout_work, p->timeout);
+	}
+}
+
+/**
+ * repl_forward_get - a job for a bio that is to be forwarded
+ * @p: the pair
+ * @bio: the bio; a write of at most REPL_JOB_PAGES pages, or without data
+ *
+ * Context: any; p->lock held.
+ * Return: a job for repl_forward_start(); NULL if it has to wait, on p->throttled.
+ */
+struct repl_job *repl_forward_get(struct repl_pair *p, struct bio *bio)
+{
+	struct repl_primary_io *io = repl_primary_io(bio);
+	struct repl_job *job;
+	unsigned int i, nr = 0;
+
+	lockdep_assert_held(&p->lock);
+	if (bio_has_data(bio) && bio_op(bio) == REQ_OP_WRITE)
+		nr = DIV_ROUND_UP(bio->bi_iter.bi_size, PAGE_SIZE);
+	job = list_first_entry_or_null(&p->free_jobs, struct repl_job, list);
+	if (!job || p->nr_pages < nr)
+		return NULL;
+	list_del(&job->list);
+	for (i = 0; i < nr; i++)
+		job->vecs[i].bv_page = p->pages[--p->nr_pages];
+	job->nr_pages = nr;
+	job->orig = bio;
+	job->sector = bio->bi_iter.bi_sector;
+	job->end = bio_end_sector(bio);
+	if (io->counted) {
+		job->first = io->first;
+		job->last = io->last;
+	}
+	job_start(job);
+	return job;
+}
+
+static void put_job(struct repl_job *job)
+{
+	struct repl_pair *p = job->p;
+
+	while (job->nr_pages)
+		p->pages[p->nr_pages++] = job->vecs[--job->nr_pages].bv_page;
+	list_del_init(&job->list);
+	if (job != p->flush_job)
+		list_add(&job->list, &p->free_jobs);
+	if (unlikely(!bio_list_empty(&p->throttled)))
+		queue_work(p->wq, &p->run_work);
+	if (unlikely(p->suspended))
+		wake_up_all(&p->quiet);
+}
+
+/*
+ * Sending
+ */
+
+/* Into pages of our own, without a gap. */
+static void copy_data(struct repl_job *job, struct bio *bio)
+{
+	unsigned int at = 0, left, n;
+	struct bvec_iter iter;
+	struct bio_vec bv;
+	char *from, *to;
+
+	bio_for_each_segment(bv, bio, iter) {
+		from = bvec_kmap_local(&bv);
+		for (left = bv.bv_len; left; left -= n, at += n) {
+			to = page_address(job->vecs[at / PAGE_SIZE].bv_page) +
+				offset_in_page(at);
+			n = min_t(unsigned int, left, PAGE_SIZE - offset_in_page(at));
+			if (n == PAGE_SIZE && IS_ALIGNED((unsigned long)from, PAGE_SIZE))
+				copy_page(to, from);
+			else
+				memcpy(to, from + bv.bv_len - left, n);
+		}
+		kunmap_local(from);
+	}
+	for (n = 0; n < job->nr_pages; n++, at -= left) {
+		left = min_t(unsigned int, at, PAGE_SIZE);
+		job->vecs[n].bv_len = left;
+		job->vecs[n].bv_offset = 0;
+	}
+}
+
+static void init_leg(struct repl_job *job, struct bio *leg, struct block_device *bdev)
+{
+	struct bio *orig = job->orig;
+
+	bio_init(leg, NULL, job->vecs, job->nr_pages,
+		 orig->bi_opf & ~(REQ_NOWAIT | REQ_POLLED | REQ_ALLOC_CACHE));
+	leg->bi_bdev = bdev;
+	leg->bi_vcnt = job->nr_pages;
+	leg->bi_iter.bi_sector = orig->bi_iter.bi_sector;
+	leg->bi_iter.bi_size = orig->bi_iter.bi_size;
+	leg->bi_ioprio = orig->bi_ioprio;
+	leg->bi_private = job;
+	/* Jobs are shared: one that is held back by a limit of its task would hold up all. */
+	bio_associate_blkg_from_css(leg, blkcg_root_css);
+}
+
+static void init_flush(struct repl_job *job, struct bio *leg, struct block_device *bdev)
+{
+	bio_init(leg, bdev, NULL, 0, REQ_OP_WRITE | REQ_PREFLUSH);
+	leg->bi_private = job;
+}
+
+/*
+ * A replica that hangs may have no request to spare. It is this work that waits for one
+ * then, and not the writer.
+ */
+static void send_later(struct repl_job *job)
+{
+	lockdep_assert_held(&job->p->lock);
+	list_add_tail(&job->unsent, &job->p->unsent);
+	queue_work(job->p->wq, &job->p->send_work);
+}
+
+/**
+ * repl_send_work - send to the replica what could not be sent at once
+ * @work: send_work of the pair
+ *
+ * Context: may sleep; not for calling, but for queue_work() from any context.
+ */
+void repl_send_work(struct work_struct *work)
+{
+	struct repl_pair *p = container_of(work, struct repl_pair, send_work);
+	struct block_device *replica;
+	struct repl_job *job;
+
+	for (;;) {
+		spin_lock_irq(&p->lock);
+		job = list_first_entry_or_null(&p->unsent, struct repl_job, unsent);
+		if (job)
+			list_del_init(&job->unsent);
+		replica = p->replica;
+		spin_unlock_irq(&p->lock);
+		if (!job)
+			break;
+		if (job->orig)
+			init_leg(job, &job->replica, replica);
+		else
+			init_flush(job, &job->replica, replica);
+		job->replica.bi_end_io = replica_endio;
+		submit_bio_noacct(&job->replica);
+	}
+}
+
+/**
+ * repl_forward_start - send a bio to both legs, and end it when it is done
+ * @job: of repl_forward_get()
+ *
+ * Context: may sleep, as for submitting a bio; p->lock not held.
+ */
+void repl_forward_start(struct repl_job *job)
+{
+	struct repl_pair *p = job->p;
+
+	if (job->nr_pages)
+		copy_data(job, job->orig);
+	/* No table can be swapped meanwhile: orig is in flight. */
+	init_leg(job, &job->local, p->local);
+	job->local.bi_end_io = local_endio;
+	init_leg(job, &job->replica, READ_ONCE(p->replica));
+	job->replica.bi_end_io = replica_endio;
+	if (bdev_nowait(job->replica.bi_bdev))
+		job->replica.bi_opf |= REQ_NOWAIT;
+	submit_bio_noacct(&job->replica);
+	submit_bio_noacct(&job->local);
+}
+
+/*
+ * Ending
+ */
+
+/* That a leg cannot do it is no failure of the leg. */
+static bool not_supported(struct bio *bio)
+{
+	return bio->bi_status == BLK_STS_NOTSUPP ||
+		(bio->bi_status == BLK_STS_TARGET && !bio_has_data(bio) &&
+		 !(bio->bi_opf & REQ_PREFLUSH));
+}
+
+/* The writer is to be told. p->lock held. */
+static void end_job(struct repl_job *job, struct bio_list *ended)
+{
+	struct bio *orig = job->orig;
+	struct repl_pair *p = job->p;
+
+	job->ended = true;
+	if (!orig) {
+		complete(job->waiter);
+		return;
+	}
+	if (repl_primary_io(orig)->counted) {
+		/* One leg has it, and the other may not. */
+		if (unlikely(job->local.bi_status) ||
+		    unlikely(job->replica_done && job->replica.bi_status)) {
+			repl_regions_mark_dirty(p, job->first, job->last);
+			if (p->sync == REPL_INSYNC)
+				repl_pair_set_sync(p, REPL_RESYNC);
+			repl_resync_kick(p);
+		}
+		repl_regions_exit(p, job->first, job->last);
+		repl_primary_io(orig)->counted = false;
+	}
+	orig->bi_status = job->local.bi_status;
+	bio_list_add(ended, orig);
+}
+
+/* See what can be done after an event in a job's life. p->lock held. */
+static void settle(struct repl_job *job, struct bio_list *ended)
+{
+	struct repl_pair *p = job->p;
+
+	if (!job->local_done)
+		return;
+	if (!job->ended && (job->replica_done || job->abandoned))
+		end_job(job, ended);
+	if (unlikely(job->blocks)) {
+		job->blocks = false;
+		bio_list_merge(&p->runnable, &p->blocked);
+		bio_list_init(&p->blocked);
+		queue_work(p->wq, &p->run_work);
+	}
+	if (job->replica_done)
+		put_job(job);
+}
+
+/**
+ * repl_end_bios - end bios with the status that they have
+ * @ended: the bios
+ *
+ * Context: any; p->lock not held.
+ */
+void repl_end_bios(struct bio_list *ended)
+{
+	struct bio *bio;
+
+	while ((bio = bio_list_pop(ended)))
+		bio_endio(bio);
+}
+
+/**
+ * repl_replica_failed - nothing is forwarded any more, and nobody waits for the replica
+ * @p: the pair
+ * @error: why
+ * @ended: gets bios for repl_end_bios()
+ *
+ * Context: any; p->lock held.
+ */
+void repl_replica_failed(struct repl_pair *p, enum repl_error error, struct bio_list *ended)
+{
+	struct repl_job *job, *next;
+
+	lockdep_assert_held(&p->lock);
+	repl_pair_error(p, error);
+	if (p->sync != REPL_DEGRADED) {
+		repl_regions_dirty_written(p);
+		repl_pair_set_sync(p, REPL_DEGRADED);
+	}
+	list_for_each_entry_safe(job, next, &p->jobs, list) {
+		if (job->replica_done)
+			continue;
+		if (!list_empty(&job->unsent)) {
+			list_del_init(&job->unsent);
+			job->replica.bi_status = BLK_STS_IOERR;
+			job->replica_done = true;
+		} else {
+			job->abandoned = true;
+			p->nr_abandoned++;
+			list_del_init(&job->list);
+		}
+		settle(job, ended);
+	}
+	repl_resync_abandon(p);
+	bio_list_merge(&p->runnable, &p->throttled);
+	bio_list_init(&p->throttled);
+	queue_work(p->wq, &p->run_work);
+	if (!p->nr_abandoned)
+		repl_retry(p);
+}
+
+static void local_endio(struct bio *bio)
+{
+	struct repl_job *job = bio->bi_private;
+	struct bio_list ended = BIO_EMPTY_LIST;
+	struct repl_pair *p = job->p;
+	unsigned long flags;
+
+	bio_uninit(bio);
+	spin_lock_irqsave(&p->lock, flags);
+	job->local_done = true;
+	if (unlikely(bio->bi_status) && !not_supported(bio))
+		repl_pair_error(p, REPL_LOCAL_IO);
+	settle(job, &ended);
+	spin_unlock_irqrestore(&p->lock, flags);
+	repl_end_bios(&ended);
+}
+
+static void replica_endio(struct bio *bio)
+{
+	struct repl_job *job = bio->bi_private;
+	struct bio_list ended = BIO_EMPTY_LIST;
+	struct repl_pair *p = job->p;
+	unsigned long flags;
+
+	bio_uninit(bio);
+	spin_lock_irqsave(&p->lock, flags);
+	if (unlikely(bio->bi_status == BLK_STS_AGAIN) && (bio->bi_opf & REQ_NOWAIT) &&
+	    !job->abandoned) {
+		send_later(job);
+		goto out;
+	}
+	job->replica_done = true;
+	if (unlikely(job->abandoned)) {
+		if (!--p->nr_abandoned) {
+			repl_retry(p);
+			wake_up_all(&p->quiet);
+		}
+	} else if (unlikely(bio->bi_status) && !not_supported(bio)) {
+		repl_replica_failed(p, REPL_REPLICA_IO, &ended);
+	}
+	settle(job, &ended);
+out:
+	spin_unlock_irqrestore(&p->lock, flags);
+	repl_end_bios(&ended);
+}
+
+/* The job or region that the replica has had for longest. False: there is none. */
+static bool oldest(struct repl_pair *p, unsigned long *start)
+{
+	struct repl_job *job;
+	bool found = false;
+	unsigned int i;
+
+	list_for_each_entry(job, &p->jobs, list)
+		if (!job->replica_done) {
+			*start = job->start;
+			found = true;
+			break;
+		}
+	for (i = 0; i < REPL_RESYNC_SLOTS; i++) {
+		struct repl_resync_slot *slot = &p->slots[i];
+
+		if (slot->copying && !slot->abandoned &&
+		    (!found || time_before(slot->start, *start))) {
+			*start = slot->start;
+			found = true;
+		}
+	}
+	return found;
+}
+
+/**
+ * repl_timeout_work - see whether the replica answers
+ * @work: timeout_work of the pair
+ *
+ * Context: may sleep; not for calling, but for queue_delayed_work() from any context.
+ */
+void repl_timeout_work(struct work_struct *work)
+{
+	struct repl_pair *p = container_of(to_delayed_work(work), struct repl_pair,
+					   timeout_work);
+	struct bio_list ended = BIO_EMPTY_LIST;
+	unsigned long start, now = jiffies;
+
+	spin_lock_irq(&p->lock);
+	p->watching = oldest(p, &start);
+	if (p->watching && time_after_eq(now, start + p->timeout)) {
+		DMERR("%s: the replica has not answered for %u s", dm_device_name(p->md),
+		      jiffies_to_msecs(p->timeout) / 1000);
+		repl_replica_failed(p, REPL_REPLICA_IO, &ended);
+		p->watching = false;
+	}
+	if (p->watching)
+		queue_delayed_work(p->wq, &p->timeout_work, start + p->timeout - now);
+	spin_unlock_irq(&p->lock);
+	repl_end_bios(&ended);
+}
+
+/*
+ * Our own flushes
+ */
+
+/**
+ * repl_forward_flush - flush the replica, and the local device
+ * @p: the pair
+ * @local: the local device too
+ *
+ * A replica that fails at it is degraded then.
+ *
+ * Context: may sleep, for not much longer than the replica's timeout.
+ * Return: 0; -EBUSY if the last flush has not come back; or another negative errno.
+ */
+int repl_forward_flush(struct repl_pair *p, bool local)
+{
+	DECLARE_COMPLETION_ONSTACK(waiter);
+	struct repl_job *job = p->flush_job;
+	int r = -EBUSY;
+
+	mutex_lock(&p->flush_lock);
+	spin_lock_irq(&p->lock);
+	if (!job->replica_done || !job->local_done)
+		goto out;
+	job->orig = NULL;
+	job->waiter = &waiter;
+	job->sector = job->end = 0;
+	job_start(job);
+	job->local_done = !local;
+	job->local.bi_status = BLK_STS_OK;
+	send_later(job);
+	spin_unlock_irq(&p->lock);
+
+	if (local) {
+		init_flush(job, &job->local, p->local);
+		job->local.bi_end_io = local_endio;
+		submit_bio_noacct(&job->local);
+	}
+	wait_for_completion(&waiter);
+
+	spin_lock_irq(&p->lock);
+	if (job->abandoned)
+		r = -ETIMEDOUT;
+	else
+		r = blk_status_to_errno(job->replica.bi_status) ?:
+			blk_status_to_errno(job->local.bi_status);
+out:
+	spin_unlock_irq(&p->lock);
+	mutex_unlock(&p->flush_lock);
+	return r;
+}

@@ -1,0 +1,495 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Pairs: the state of one primary, found again by its next table, and how it comes and
+ * goes; its stages, errors and events.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "compat.h"
+#include "primary.h"
+
+static DEFINE_MUTEX(repl_pairs_lock);
+static LIST_HEAD(repl_pairs);
+
+static const char * const sync_names[] = {
+	[REPL_FILTER]	= "-",
+	[REPL_INSYNC]	= "insync",
+	[REPL_DEGRADED]	= "degraded",
+	[REPL_RESYNC]	= "resync",
+};
+
+/**
+ * repl_sync_name - the word of the status line
+ * @sync: how the legs are to each other
+ */
+const char *repl_sync_name(enum repl_sync sync)
+{
+	return sync_names[sync];
+}
+
+/*
+ * What changes, is logged and raises an event
+ */
+
+static void event_work(struct work_struct *work)
+{
+	struct repl_pair *p = container_of(work, struct repl_pair, event_work);
+	struct repl_primary *table;
+
+	mutex_lock(&p->tables_lock);
+	list_for_each_entry(table, &p->tables, list)
+		dm_table_event(table->ti->table);
+	mutex_unlock(&p->tables_lock);
+}
+
+/**
+ * repl_pair_error - record an error
+ * @p: the pair
+ * @error: which; the first one stays until a start or a stop
+ *
+ * Context: any; p->lock held.
+ */
+void repl_pair_error(struct repl_pair *p, enum repl_error error)
+{
+	lockdep_assert_held(&p->lock);
+	if (p->error != REPL_NO_ERROR)
+		return;
+	WRITE_ONCE(p->error, error);
+	DMERR("%s: I/O error: %s", dm_device_name(p->md), repl_error_name(error));
+	schedule_work(&p->event_work);
+	repl_log_error(p);
+}
+
+/**
+ * repl_pair_set_sync - the legs are to each other in another way
+ * @p: the pair
+ * @sync: how
+ *
+ * Context: any; p->lock held.
+ */
+void repl_pair_set_sync(struct repl_pair *p, enum repl_sync sync)
+{
+	lockdep_assert_held(&p->lock);
+	if (p->sync == sync)
+		return;
+	DMINFO("%s: %s, was %s; %u of %u regions are dirty", dm_device_name(p->md),
+	       repl_sync_name(sync), repl_sync_name(p->sync), p->nr_dirty, p->nr_regions);
+	WRITE_ONCE(p->sync, sync);
+	schedule_work(&p->event_work);
+}
+
+static void set_stage(struct repl_pair *p, enum repl_stage stage)
+{
+	lockdep_assert_held(&p->lock);
+	DMINFO("%s: stage %s, was %s", dm_device_name(p->md), repl_stage_name(stage),
+	       repl_stage_name(p->stage));
+	WRITE_ONCE(p->error, REPL_NO_ERROR);
+	WRITE_ONCE(p->stage, stage);
+	schedule_work(&p->event_work);
+}
+
+/*
+ * Messages
+ */
+
+/* Let what has to be done be done, after the stage was entered or the table resumed. */
+static void begin(struct repl_pair *p)
+{
+	if (!p->local)
+		return;
+	repl_resync_kick(p);
+	queue_delayed_work(p->wq, &p->clean_work, HZ);
+	mod_delayed_work(p->wq, &p->retry_work, p->retry_seconds * HZ);
+}
+
+/**
+ * repl_pair_start - enter stage running
+ * @p: the pair, in stage none
+ * @insync: the legs are equal
+ *
+ * Context: may sleep; p->admin held.
+ * Return: 0 or a negative errno.
+ */
+int repl_pair_start(struct repl_pair *p, bool insync)
+{
+	int r = repl_log_stage(p, REPL_RUNNING);
+
+	if (r)
+		return r;
+	spin_lock_irq(&p->lock);
+	if (p->local) {
+		repl_regions_all(p, !insync);
+		/* A new metadata device has nothing clean. */
+		if (p->log)
+			repl_log_reset(p, insync);
+		repl_pair_set_sync(p, insync ? REPL_INSYNC : REPL_RESYNC);
+	}
+	set_stage(p, REPL_RUNNING);
+	spin_unlock_irq(&p->lock);
+	begin(p);
+	return repl_log_sync(p);
+}
+
+/**
+ * repl_pair_stop - enter stage done
+ * @p: the pair, in stage running
+ *
+ * Context: may sleep; p->admin held.
+ * Return: 0 or a negative errno.
+ */
+int repl_pair_stop(struct repl_pair *p)
+{
+	int r = repl_log_stage(p, REPL_DONE);
+
+	if (r)
+		return r;
+	spin_lock_irq(&p->lock);
+	set_stage(p, REPL_DONE);
+	spin_unlock_irq(&p->lock);
+	return 0;
+}
+
+static bool in_sync(struct repl_pair *p)
+{
+	return READ_ONCE(p->sync) == REPL_INSYNC && !READ_ONCE(p->nr_dirty);
+}
+
+/**
+ * repl_pair_checkpoint - make sure that the replica has everything, durably
+ * @p: the pair, in stage running
+ *
+ * Context: may sleep, for a flush; p->admin held.
+ * Return: 0; -ENODATA if it is not in sync; another negative errno if it cannot be
+ * flushed.
+ */
+int repl_pair_checkpoint(struct repl_pair *p)
+{
+	int r;
+
+	if (!p->local)
+		return 0;
+	if (!in_sync(p))
+		return -ENODATA;
+	r = repl_forward_flush(p, true);
+	return r ?: in_sync(p) ? 0 : -ENODATA;
+}
+
+/*
+ * Suspending
+ */
+
+static bool is_quiet(struct repl_pair *p)
+{
+	bool quiet;
+
+	spin_lock_irq(&p->lock);
+	quiet = repl_resync_is_quiet(p);
+	spin_unlock_irq(&p->lock);
+	return quiet;
+}
+
+/**
+ * repl_pair_suspend - have nothing of our own going on
+ * @p: the pair, of which no bio is in flight
+ *
+ * Context: may sleep, for not much longer than the replica's timeout.
+ */
+void repl_pair_suspend(struct repl_pair *p)
+{
+	bool requeue;
+
+	if (!p->local)
+		return;
+	spin_lock_irq(&p->lock);
+	p->suspended = true;
+	requeue = p->requeue;
+	spin_unlock_irq(&p->lock);
+	cancel_delayed_work_sync(&p->clean_work);
+	cancel_delayed_work_sync(&p->retry_work);
+	wait_event(p->quiet, is_quiet(p));
+	/* noflush: somebody is in a hurry, maybe to get rid of a replica. */
+	if (p->stage == REPL_RUNNING && !requeue)
+		repl_regions_clean(p, true);
+	repl_log_sync(p);
+}
+
+/**
+ * repl_pair_resume - go on
+ * @p: the pair
+ *
+ * Context: may sleep.
+ */
+void repl_pair_resume(struct repl_pair *p)
+{
+	spin_lock_irq(&p->lock);
+	p->suspended = false;
+	p->requeue = false;
+	spin_unlock_irq(&p->lock);
+	begin(p);
+}
+
+/* Another device is the replica from now on. */
+static void swap_replica(struct repl_pair *p, bool insync)
+{
+	if (!insync)
+		repl_log_forget(p);
+	spin_lock_irq(&p->lock);
+	if (!insync) {
+		repl_regions_all(p, true);
+		if (p->log)
+			repl_log_reset(p, false);
+	}
+	if (p->sync == REPL_DEGRADED)
+		p->resync_wanted = true;
+	else
+		repl_pair_set_sync(p, p->nr_dirty ? REPL_RESYNC : REPL_INSYNC);
+	p->retry_seconds = 1;
+	spin_unlock_irq(&p->lock);
+}
+
+/**
+ * repl_pair_bind - a table is the pair's from now on
+ * @table: the table, which is being resumed
+ *
+ * Context: may sleep; no bio is in flight.
+ */
+void repl_pair_bind(struct repl_primary *table)
+{
+	dev_t dev = table->replica->bdev->bd_dev;
+	struct repl_pair *p = table->p;
+	bool swapped;
+
+	mutex_lock(&p->admin);
+	spin_lock_irq(&p->lock);
+	swapped = p->replica_nr && p->replica_nr != dev;
+	WRITE_ONCE(p->replica, table->replica->bdev);
+	p->replica_nr = dev;
+	p->manual_resync = table->manual_resync;
+	p->timeout = (table->timeout ?: REPL_REPLICA_TIMEOUT) * HZ;
+	spin_unlock_irq(&p->lock);
+	table->resumed = true;
+
+	if (p->stage == REPL_NONE && !table->manual_start)
+		repl_pair_start(p, table->insync);
+	else if (swapped && p->local && p->stage == REPL_RUNNING)
+		swap_replica(p, table->insync);
+	mutex_unlock(&p->admin);
+}
+
+/*
+ * Coming and going
+ */
+
+static void pair_free(struct repl_pair *p)
+{
+	flush_work(&p->event_work);
+	if (p->wq)
+		destroy_workqueue(p->wq);
+	repl_log_destroy(p);
+	repl_resync_destroy(p);
+	repl_forward_destroy(p);
+	repl_regions_destroy(p);
+	kvfree(p);
+}
+
+static dev_t dev_nr(const struct dm_dev *dev)
+{
+	return dev ? dev->bdev->bd_dev : 0;
+}
+
+static void pair_init(struct repl_pair *p, struct repl_primary *table, u32 region_sectors)
+{
+	p->md = dm_table_get_md(table->ti->table);
+	p->local_nr = dev_nr(table->local);
+	p->metadata_nr = dev_nr(table->metadata);
+	p->local = table->local ? table->local->bdev : NULL;
+	p->metadata = table->metadata ? table->metadata->bdev : NULL;
+	p->len = table->ti->len;
+	p->region_sectors = region_sectors;
+	p->region_shift = __ffs(region_sectors);
+	if (p->local)
+		p->nr_regions = DIV_ROUND_UP_ULL(p->len, region_sectors);
+
+	spin_lock_init(&p->lock);
+	INIT_LIST_HEAD(&p->jobs);
+	INIT_LIST_HEAD(&p->free_jobs);
+	INIT_LIST_HEAD(&p->unsent);
+	bio_list_init(&p->blocked);
+	bio_list_init(&p->held);
+	bio_list_init(&p->throttled);
+	bio_list_init(&p->runnable);
+	mutex_init(&p->flush_lock);
+	INIT_WORK(&p->run_work, repl_primary_run_work);
+	INIT_WORK(&p->send_work, repl_send_work);
+	INIT_WORK(&p->event_work, event_work);
+	INIT_DELAYED_WORK(&p->timeout_work, repl_timeout_work);
+	INIT_DELAYED_WORK(&p->clean_work, repl_clean_work);
+	repl_resync_init(p);
+	init_waitqueue_head(&p->quiet);
+	mutex_init(&p->admin);
+	mutex_init(&p->tables_lock);
+	INIT_LIST_HEAD(&p->tables);
+	INIT_LIST_HEAD(&p->list);
+}
+
+static int open_metadata(struct repl_pair *p, struct dm_target *ti)
+{
+	char name[DM_UUID_LEN] = "", why[192];
+	int r;
+
+	dm_copy_name_and_uuid(p->md, NULL, name);
+	r = repl_log_create(p, name, why, sizeof(why));
+	if (r)
+		return repl_refuse(ti, r, "Metadata device %u:%u: %s", MAJOR(p->metadata_nr),
+				   MINOR(p->metadata_nr), why);
+	if (p->stage == REPL_RUNNING)
+		p->sync = p->nr_dirty ? REPL_RESYNC : REPL_INSYNC;
+	return 0;
+}
+
+static struct repl_pair *pair_create(struct repl_primary *table, u32 region_sectors)
+{
+	struct repl_pair *p = kvzalloc(sizeof(*p), GFP_KERNEL);
+	struct dm_target *ti = table->ti;
+	int r = -ENOMEM;
+
+	if (!p)
+		return ERR_PTR(repl_refuse(ti, r, "Out of memory for the primary"));
+	pair_init(p, table, region_sectors);
+	p->wq = alloc_workqueue("dm-repl-primary", WQ_MEM_RECLAIM | COMPAT_WQ_PERCPU, 0);
+	if (!p->wq)
+		goto bad;
+	if (p->local && (repl_regions_create(p) || repl_forward_create(p) ||
+			 repl_resync_create(p)))
+		goto bad;
+	if (p->metadata)
+		r = open_metadata(p, ti);
+	else
+		r = 0;
+	if (!r)
+		return p;
+	pair_free(p);
+	return ERR_PTR(r);
+bad:
+	pair_free(p);
+	return ERR_PTR(repl_refuse(ti, r, "Out of memory for the primary"));
+}
+
+static bool pair_is(struct repl_pair *p, struct repl_primary *table, u32 region_sectors)
+{
+	return p->md == dm_table_get_md(table->ti->table) &&
+		p->local_nr == dev_nr(table->local) &&
+		p->metadata_nr == dev_nr(table->metadata) &&
+		p->len == table->ti->len && p->region_sectors == region_sectors &&
+		/* The filter has nothing to keep over another replica. */
+		(p->local_nr || p->replica_nr == dev_nr(table->replica));
+}
+
+static bool pair_uses(struct repl_pair *p, const struct dm_dev *dev)
+{
+	dev_t nr = dev_nr(dev);
+
+	return nr && (nr == p->local_nr || nr == p->metadata_nr ||
+		      (nr == p->replica_nr && p->local_nr));
+}
+
+/* repl_pairs_lock held. The pair to share, NULL for a new one, or a refusal. */
+static struct repl_pair *pair_lookup(struct repl_primary *table, u32 region_sectors)
+{
+	struct repl_pair *p;
+
+	list_for_each_entry(p, &repl_pairs, list) {
+		if (p->nr_tables && pair_is(p, table, region_sectors))
+			return p;
+		if (pair_uses(p, table->local) || pair_uses(p, table->metadata) ||
+		    pair_uses(p, table->replica))
+			return ERR_PTR(repl_refuse(table->ti, -EBUSY,
+						   "A device belongs to the live primary %s; a reload keeps its local and metadata device and region size",
+						   dm_device_name(p->md)));
+	}
+	return NULL;
+}
+
+/**
+ * repl_pair_get - the pair for a table
+ * @table: the table under construction, with its devices open
+ * @region_sectors: the region size
+ *
+ * Context: may sleep.
+ * Return: the pair, shared with an earlier table or new, in stage none or as its
+ * metadata has it; or an ERR_PTR(), with ti->error set.
+ */
+struct repl_pair *repl_pair_get(struct repl_primary *table, u32 region_sectors)
+{
+	struct repl_pair *p;
+
+	/* No resume takes this lock, so memory may be waited for under it. */
+	mutex_lock(&repl_pairs_lock);
+	p = pair_lookup(table, region_sectors);
+	if (!p) {
+		p = pair_create(table, region_sectors);
+		if (!IS_ERR(p))
+			list_add(&p->list, &repl_pairs);
+	}
+	if (!IS_ERR(p))
+		p->nr_tables++;
+	mutex_unlock(&repl_pairs_lock);
+	if (IS_ERR(p))
+		return p;
+	mutex_lock(&p->tables_lock);
+	list_add(&table->list, &p->tables);
+	mutex_unlock(&p->tables_lock);
+	return p;
+}
+
+static bool is_gone(struct repl_pair *p)
+{
+	bool gone;
+
+	spin_lock_irq(&p->lock);
+	gone = !p->nr_abandoned && list_empty(&p->jobs) && repl_resync_is_quiet(p);
+	spin_unlock_irq(&p->lock);
+	return gone;
+}
+
+/**
+ * repl_pair_put - a table goes
+ * @table: the table
+ *
+ * What the replica still has of our I/O cannot be taken back: if it is this table's,
+ * it is waited for.
+ *
+ * Context: may sleep; no bio is in flight.
+ */
+void repl_pair_put(struct repl_primary *table)
+{
+	struct repl_pair *p = table->p;
+	bool last;
+
+	mutex_lock(&p->tables_lock);
+	list_del(&table->list);
+	mutex_unlock(&p->tables_lock);
+	mutex_lock(&repl_pairs_lock);
+	last = !--p->nr_tables;
+	mutex_unlock(&repl_pairs_lock);
+
+	if (!last) {
+		if (table->resumed && p->replica_nr != dev_nr(table->replica))
+			wait_event(p->quiet, is_gone(p));
+		return;
+	}
+	spin_lock_irq(&p->lock);
+	p->suspended = true;
+	spin_unlock_irq(&p->lock);
+	wait_event(p->quiet, is_gone(p));
+	cancel_delayed_work_sync(&p->clean_work);
+	cancel_delayed_work_sync(&p->retry_work);
+	cancel_delayed_work_sync(&p->resync_work);
+	cancel_delayed_work_sync(&p->timeout_work);
+	/* Not before: nobody else may have the devices till now. */
+	mutex_lock(&repl_pairs_lock);
+	list_del(&p->list);
+	mutex_unlock(&repl_pairs_lock);
+	pair_free(p);
+}

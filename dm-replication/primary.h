@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The primary: what its files share. It has nothing to do with sets.
+ *
+ * Words
+ *
+ *   pair	the state of one primary: a local device and its replica, the "legs".
+ *		It outlives tables, as sets do.
+ *   region	the unit in which is known where the legs may differ
+ *   written	a region that has been written since it was last known to be equal,
+ *		and durable, on both legs. The metadata device has it, durably, before
+ *		the first of these writes goes to either leg.
+ *   dirty	a region that the replica lacks: all that were written when it failed,
+ *		and what has been written since. Dirty regions are written ones.
+ *   forward	to send a write to both legs; the job is what keeps track of it
+ *   abandoned	I/O of the replica that has not come back in time: nobody waits for it
+ *		any more, but until it is back no resync may begin
+ *
+ * Lock order, outermost first: repl_pairs_lock, repl_pair.admin, repl_pair.flush_lock,
+ * repl_pair.tables_lock, repl_pair.lock (irq).
+ */
+#ifndef DM_REPLICATION_PRIMARY_H
+#define DM_REPLICATION_PRIMARY_H
+
+#include <linux/completion.h>
+
+#include "replication.h"
+
+#define REPL_MIN_REGION_SECTORS	128U		/* 64 KiB */
+#define REPL_MAX_REGION_SECTORS	8192U		/* 4 MiB */
+#define REPL_MAX_REGIONS	BIT_ULL(24)
+#define REPL_REPLICA_TIMEOUT	30U		/* seconds */
+
+#define REPL_JOBS		256U
+#define REPL_JOB_PAGES		64U
+#define REPL_PAIR_PAGES		2048U
+#define REPL_RESYNC_SLOTS	4U
+
+/* How the legs are to each other. */
+enum repl_sync {
+	REPL_FILTER,			/* there is no local device */
+	REPL_INSYNC,			/* they differ only by what is in flight */
+	REPL_DEGRADED,			/* the replica has failed: nothing is forwarded */
+	REPL_RESYNC,			/* dirty regions are being copied */
+};
+
+/* Per-bio data. Owned by the context that has the bio. */
+struct repl_primary_io {
+	u32 first, last;		/* its regions */
+	bool counted;			/* in their writers */
+};
+
+/* A write, discard or flush on its way to both legs. Protected by repl_pair.lock. */
+struct repl_job {
+	struct repl_pair *p;
+	struct list_head list;		/* free_jobs; or jobs, till it is abandoned */
+	struct list_head unsent;	/* p->unsent */
+	struct bio *orig;		/* NULL: our own, as of repl_forward_flush() */
+	struct completion *waiter;	/* of our own */
+	unsigned long start;		/* jiffies */
+	sector_t sector, end;		/* the same for a flush */
+	u32 first, last;		/* regions; not for a flush */
+	bool local_done, replica_done;
+	bool abandoned;			/* the replica's bio is still out, and may stay so */
+	bool ended;			/* orig or waiter has been told */
+	bool blocks;			/* somebody waits for its end */
+	unsigned int nr_pages;
+	struct bio local, replica;
+	struct bio_vec vecs[REPL_JOB_PAGES];	/* of both: what is written does not change */
+};
+
+/* A region that is being copied. Protected by repl_pair.lock. */
+struct repl_resync_slot {
+	struct repl_pair *p;
+	u32 region;
+	bool busy;			/* for whatever reason */
+	bool copying;			/* has begun; else it waits for writers of the region */
+	bool discard;			/* rather than copy */
+	bool abandoned;
+	unsigned long start;		/* jiffies; when copying has begun */
+	struct bio bio;			/* of a discard */
+};
+
+/* One primary. */
+struct repl_pair {
+	/* Constant after creation. */
+	struct mapped_device *md;
+	dev_t local_nr, metadata_nr;	/* 0: there is none */
+	struct block_device *local;	/* valid while there are tables; NULL: none */
+	struct block_device *metadata;	/* the same */
+	sector_t len;
+	u32 region_sectors;
+	u8 region_shift;		/* of sectors */
+	u32 nr_regions;
+	struct workqueue_struct *wq;
+	struct repl_job *jobs_memory;
+	struct repl_log *log;		/* see dirty-log.c; NULL: no metadata */
+	struct dm_kcopyd_client *kcopyd;
+
+	spinlock_t lock;		/* what follows, up to the next lock */
+	enum repl_stage stage;		/* written under admin too, read without any */
+	enum repl_sync sync;
+	enum repl_error error;		/* sticky; read without lock */
+	struct block_device *replica;	/* of the table that was resumed last */
+	dev_t replica_nr;
+	bool manual_resync;		/* so is this, and the next */
+	unsigned long timeout;		/* jiffies */
+	bool suspended;			/* nothing of our own begins */
+	bool requeue;			/* noflush suspend: bios that wait go back */
+
+	/* A bit for each region. */
+	unsigned long *written, *dirty;
+	unsigned long *logged;		/* written, and the metadata device has it */
+	unsigned long *touched;		/* written to since the cleaner was here last */
+	unsigned long *idle;		/* what the cleaner is about to clean */
+	unsigned long *discarded;	/* dirty by nothing but a discard of all of it */
+	u32 nr_dirty;
+	u16 *writers;			/* of each region: bios that have been routed */
+
+	struct list_head jobs;		/* in flight, the oldest first */
+	struct list_head free_jobs;
+	struct list_head unsent;	/* for send_work */
+	unsigned int nr_abandoned;	/* jobs and slots */
+	struct page *pages[REPL_PAIR_PAGES];
+	unsigned int nr_pages;		/* of them that are free */
+	bool watching;			/* timeout_work is queued */
+
+	/* Bios that wait, by bi_next. */
+	struct bio_list blocked;	/* for a job that they overlap */
+	struct bio_list held;		/* for the copying of a region */
+	struct bio_list throttled;	/* for a job and pages */
+	struct bio_list runnable;	/* for run_work */
+
+	struct repl_resync_slot slots[REPL_RESYNC_SLOTS];
+	u32 resync_next;		/* where to look for a dirty region */
+	u32 resync_rate;		/* KiB/s; 0: no limit */
+	unsigned long resync_at;	/* jiffies: not before, because of the rate */
+	bool resync_wanted;		/* by message, since the replica failed */
+	unsigned int retry_seconds;	/* till the next attempt to reach the replica */
+
+	struct mutex flush_lock;	/* one flush of our own at a time */
+	struct repl_job *flush_job;	/* its job; busy while the replica has not answered */
+
+	struct work_struct run_work;
+	struct work_struct send_work;
+	struct work_struct event_work;
+	struct delayed_work timeout_work;
+	struct delayed_work clean_work;
+	struct delayed_work resync_work;
+	struct delayed_work retry_work;
+	wait_queue_head_t quiet;	/* slots and nr_abandoned */
+
+	struct mutex admin;		/* changes of stage */
+	unsigned long busy;		/* bit 0: a message is being served */
+	struct mutex tables_lock;
+	struct list_head tables;	/* tables_lock; struct repl_primary */
+
+	struct list_head list;		/* repl_pairs_lock */
+	unsigned int nr_tables;		/* repl_pairs_lock */
+};
+
+/* A table. */
+struct repl_primary {
+	const struct repl_mode *mode;	/* first: what target.c looks at */
+	struct repl_pair *p;
+	struct dm_target *ti;
+	struct list_head list;		/* p->tables */
+	struct dm_dev *metadata, *local, *replica;
+	unsigned int timeout;		/* seconds; 0: not given */
+	bool manual_start, insync, manual_resync;
+	bool resumed;			/* once */
+};
+
+extern const struct repl_mode repl_primary_mode;	/* primary.c */
+
+/* pair.c */
+struct repl_pair *repl_pair_get(struct repl_primary *table, u32 region_sectors);
+void repl_pair_bind(struct repl_primary *table);
+void repl_pair_put(struct repl_primary *table);
+void repl_pair_suspend(struct repl_pair *p);
+void repl_pair_resume(struct repl_pair *p);
+int repl_pair_start(struct repl_pair *p, bool insync);
+int repl_pair_stop(struct repl_pair *p);
+int repl_pair_checkpoint(struct repl_pair *p);
+void repl_pair_error(struct repl_pair *p, enum repl_error error);
+void repl_pair_set_sync(struct repl_pair *p, enum repl_sync sync);
+const char *repl_sync_name(enum repl_sync sync);
+
+/* primary-message.c */
+int repl_primary_message(struct repl_primary *table, unsigned int argc, char **argv,
+			 char *result, unsigned int maxlen);
+
+/* regions.c */
+int repl_regions_create(struct repl_pair *p);
+void repl_regions_destroy(struct repl_pair *p);
+void repl_regions_all(struct repl_pair *p, bool dirty);
+bool repl_regions_any(const unsigned long *map, u32 first, u32 last);
+bool repl_regions_all_set(const unsigned long *map, u32 first, u32 last);
+void repl_regions_enter(struct repl_pair *p, struct bio *bio);
+void repl_regions_exit(struct repl_pair *p, u32 first, u32 last);
+void repl_regions_mark_dirty(struct repl_pair *p, u32 first, u32 last);
+void repl_regions_dirty_written(struct repl_pair *p);
+void repl_regions_clean(struct repl_pair *p, bool all);
+void repl_clean_work(struct work_struct *work);
+
+/* forward.c */
+int repl_forward_create(struct repl_pair *p);
+void repl_forward_destroy(struct repl_pair *p);
+bool repl_forward_overlaps(struct repl_pair *p, struct bio *bio);
+struct repl_job *repl_forward_get(struct repl_pair *p, struct bio *bio);
+void repl_forward_start(struct repl_job *job);
+int repl_forward_flush(struct repl_pair *p, bool local);
+void repl_replica_failed(struct repl_pair *p, enum repl_error error,
+			 struct bio_list *ended);
+void repl_end_bios(struct bio_list *ended);
+void repl_send_work(struct work_struct *work);
+void repl_timeout_work(struct work_struct *work);
+
+/* resync.c */
+void repl_resync_init(struct repl_pair *p);
+int repl_resync_create(struct repl_pair *p);
+void repl_resync_destroy(struct repl_pair *p);
+bool repl_resync_holds(struct repl_pair *p, u32 first, u32 last);
+void repl_resync_kick(struct repl_pair *p);
+void repl_resync_abandon(struct repl_pair *p);
+bool repl_resync_is_quiet(struct repl_pair *p);
+void repl_retry(struct repl_pair *p);
+
+/* dirty-log.c */
+int repl_log_create(struct repl_pair *p, const char *name, char *why, size_t len);
+void repl_log_destroy(struct repl_pair *p);
+void repl_log_wait(struct repl_pair *p, struct bio *bio);
+void repl_log_stale(struct repl_pair *p, u32 region);
+void repl_log_reset(struct repl_pair *p, bool clean);
+int repl_log_stage(struct repl_pair *p, enum repl_stage stage);
+int repl_log_forget(struct repl_pair *p);
+void repl_log_error(struct repl_pair *p);
+int repl_log_sync(struct repl_pair *p);
+bool repl_log_failed(struct repl_pair *p);
+const char *repl_log_mode(struct repl_pair *p);
+
+/* primary.c */
+void repl_primary_run_work(struct work_struct *work);
+
+static inline struct repl_primary_io *repl_primary_io(struct bio *bio)
+{
+	return dm_per_bio_data(bio, sizeof(struct repl_primary_io));
+}
+
+/* Sectors of a region: the last one may be short. */
+static inline sector_t repl_region_len(struct repl_pair *p, u32 region)
+{
+	sector_t start = (sector_t)region << p->region_shift;
+
+	return min_t(sector_t, p->region_sectors, p->len - start);
+}
+
+#endif

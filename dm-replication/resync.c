@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Resync: dirty regions are copied to the replica, by kcopyd, while the primary is in
+ * use; and when to try it after the replica has failed.
+ *
+ * A region is copied when none of its writers is in flight, and new ones wait until it
+ * has been copied: so nothing older ever overwrites what is newer. A write to a region
+ * that is still dirty goes to the local device alone, one to any other to both legs.
+ *
+ * While I/O of the replica is out that has been abandoned nothing is copied: it could
+ * still arrive, after what is newer.
+ */
+#include <linux/blkdev.h>
+#include <linux/dm-kcopyd.h>
+
+#include "primary.h"
+
+#define MAX_RETRY_SECONDS	64U
+
+/**
+ * repl_resync_create - what the copying needs
+ * @p: the pair
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno; then repl_resync_destroy() is to be called nevertheless.
+ */
+int repl_resync_create(struct repl_pair *p)
+{
+	struct dm_kcopyd_client *client = dm_kcopyd_client_create(NULL);
+	unsigned int i;
+
+	for (i = 0; i < REPL_RESYNC_SLOTS; i++)
+		p->slots[i].p = p;
+	if (IS_ERR(client))
+		return PTR_ERR(client);
+	p->kcopyd = client;
+	return 0;
+}
+
+/**
+ * repl_resync_destroy - free what repl_resync_create() made
+ * @p: the pair, of which nothing is being copied
+ *
+ * Context: may sleep.
+ */
+void repl_resync_destroy(struct repl_pair *p)
+{
+	if (p->kcopyd)
+		dm_kcopyd_client_destroy(p->kcopyd);
+}
+
+/**
+ * repl_resync_holds - is one of these regions being copied, or about to be?
+ * @p: the pair
+ * @first: the first region
+ * @last: the last one
+ *
+ * Context: any; p->lock held.
+ */
+bool repl_resync_holds(struct repl_pair *p, u32 first, u32 last)
+{
+	unsigned int i;
+
+	if (likely(p->sync != REPL_RESYNC))
+		return false;
+	for (i = 0; i < REPL_RESYNC_SLOTS; i++)
+		if (p->slots[i].busy && p->slots[i].region >= first &&
+		    p->slots[i].region <= last)
+			return true;
+	return false;
+}
+
+/**
+ * repl_resync_kick - look for what is to be copied
+ * @p: the pair
+ *
+ * Context: any.
+ */
+void repl_resync_kick(struct repl_pair *p)
+{
+	mod_delayed_work(p->wq, &p->resync_work, 0);
+}
+
+/* Who waited for a region may go on. p->lock held. */
+static void release_held(struct repl_pair *p)
+{
+	if (bio_list_empty(&p->held))
+		return;
+	bio_list_merge(&p->runnable, &p->held);
+	bio_list_init(&p->held);
+	queue_work(p->wq, &p->run_work);
+}
+
+/**
+ * repl_resync_abandon - nobody waits for what is being copied any more
+ * @p: the pair, in sync degraded by now
+ *
+ * Context: any; p->lock held.
+ */
+void repl_resync_abandon(struct repl_pair *p)
+{
+	unsigned int i;
+
+	for (i = 0; i < REPL_RESYNC_SLOTS; i++) {
+		struct repl_resync_slot *slot = &p->slots[i];
+
+		if (!slot->copying) {
+			slot->busy = false;
+		} else if (!slot->abandoned) {
+			slot->abandoned = true;
+			p->nr_abandoned++;
+		}
+	}
+	release_held(p);
+}
+
+/**
+ * repl_resync_is_quiet - nothing is being copied, but for what has been abandoned
+ * @p: the pair
+ *
+ * Context: any; p->lock held.
+ */
+bool repl_resync_is_quiet(struct repl_pair *p)
+{
+	unsigned int i;
+
+	for (i = 0; i < REPL_RESYNC_SLOTS; i++)
+		if (p->slots[i].copying && !p->slots[i].abandoned)
+			return false;
+	return true;
+}
+
+/* A region has been copied, or not. p->lock held. */
+static void region_done(struct repl_resync_slot *slot, enum repl_error error,
+			struct bio_list *ended)
+{
+	bool abandoned = slot->abandoned;
+	struct repl_pair *p = slot->p;
+
+	slot->busy = slot->copying = slot->abandoned = false;
+	if (abandoned) {
+		if (!--p->nr_abandoned)
+			repl_retry(p);
+	} else if (error) {
+		repl_replica_failed(p, error, ended);
+	} else if (__test_and_clear_bit(slot->region, p->dirty)) {
+		__clear_bit(slot->region, p->discarded);
+		WRITE_ONCE(p->nr_dirty, p->nr_dirty - 1);
+	}
+	release_held(p);
+	repl_resync_kick(p);
+	wake_up_all(&p->quiet);
+}
+
+static void copied(int read_failed, unsigned long write_failed, void *context)
+{
+	struct repl_resync_slot *slot = context;
+	struct bio_list ended = BIO_EMPTY_LIST;
+	struct repl_pair *p = slot->p;
+	enum repl_error error = REPL_NO_ERROR;
+
+	if (read_failed)
+		error = REPL_LOCAL_IO;
+	else if (write_failed)
+		error = REPL_REPLICA_IO;
+	spin_lock_irq(&p->lock);
+	region_done(slot, error, &ended);
+	spin_unlock_irq(&p->lock);
+	repl_end_bios(&ended);
+}
+
+static void discard_endio(struct bio *bio)
+{
+	struct repl_resync_slot *slot = bio->bi_private;
+	struct bio_list ended = BIO_EMPTY_LIST;
+	enum repl_error error = REPL_NO_ERROR;
+	struct repl_pair *p = slot->p;
+	unsigned long flags;
+
+	bio_uninit(bio);
+	spin_lock_irqsave(&p->lock, flags);
+	if (bio->bi_status == BLK_STS_NOTSUPP || bio->bi_status == BLK_STS_TARGET) {
+		/* Then it is copied. */
+		__clear_bit(slot->region, p->discarded);
+		slot->busy = slot->copying = false;
+		release_held(p);
+		repl_resync_kick(p);
+	} else {
+		if (bio->bi_status)
+			error = REPL_REPLICA_IO;
+		region_done(slot, error, &ended);
+	}
+	spin_unlock_irqrestore(&p->lock, flags);
+	repl_end_bios(&ended);
+}
+
+static void copy_region(struct repl_resync_slot *slot)
+{
+	struct repl_pair *p = slot->p;
+	struct dm_io_region from = {
+		.bdev = p->local,
+		.sector = (sector_t)slot->region << p->region_shift,
+		.count = repl_region_len(p, slot->region),
+	};
+	struct dm_io_region to = from;
+
+	to.bdev = READ_ONCE(p->replica);
+	if (slot->discard) {
+		bio_init(&slot->bio, to.bdev, NULL, 0, REQ_OP_DISCARD);
+		slot->bio.bi_iter.bi_sector = to.sector;
+		slot->bio.bi_iter.bi_size = to.count << SECTOR_SHIFT;
+		slot->bio.bi_end_io = discard_endio;
+		slot->bio.bi_private = slot;
+		submit_bio(&slot->bio);
+	} else {
+		dm_kcopyd_copy(p->kcopyd, &from, 1, &to, 0, copied, slot);
+	}
+}
+
+/* The next dirty region that has no slot yet. */
+static bool next_dirty(struct repl_pair *p, u32 *region)
+{
+	u32 at = find_next_bit(p->dirty, p->nr_regions, p->resync_next);
+
+	if (at >= p->nr_regions)
+		at = find_first_bit(p->dirty, p->nr_regions);
+	if (at >= p->nr_regions || repl_resync_holds(p, at, at))
+		return false;
+	p->resync_next = at + 1;
+	*region = at;
+	return true;
+}
+
+/* Whether the rate allows another region now; if not, there will be another look. */
+static bool in_time(struct repl_pair *p, u32 region)
+{
+	unsigned long now = jiffies;
+
+	if (!p->resync_rate)
+		return true;
+	if (time_before(now, p->resync_at)) {
+		mod_delayed_work(p->wq, &p->resync_work, p->resync_at - now);
+		return false;
+	}
+	p->resync_at = now + max_t(u64, 1, div_u64((u64)HZ * (repl_region_len(p, region) / 2),
+						   p->resync_rate));
+	return true;
+}
+
+/* Give the slot something to do; true if its copying can begin. p->lock held. */
+static bool fill_slot(struct repl_pair *p, struct repl_resync_slot *slot)
+{
+	u32 next = p->resync_next;
+
+	if (slot->copying)
+		return false;
+	if (!slot->busy) {
+		if (!next_dirty(p, &slot->region))
+			return false;
+		if (!in_time(p, slot->region)) {
+			p->resync_next = next;
+			return false;
+		}
+		slot->busy = true;
+	}
+	if (p->writers[slot->region])
+		return false;		/* its last writer calls */
+	slot->copying = true;
+	slot->discard = test_bit(slot->region, p->discarded);
+	slot->start = jiffies;
+	if (!p->watching) {
+		p->watching = true;
+		queue_delayed_work(p->wq, &p->timeout_work, p->timeout);
+	}
+	return true;
+}
+
+static void resync_work(struct work_struct *work)
+{
+	struct repl_pair *p = container_of(to_delayed_work(work), struct repl_pair, resync_work);
+	unsigned int i, busy = 0;
+	bool begin;
+
+	for (i = 0; i < REPL_RESYNC_SLOTS; i++) {
+		struct repl_resync_slot *slot = &p->slots[i];
+
+		spin_lock_irq(&p->lock);
+		begin = p->stage == REPL_RUNNING && p->sync == REPL_RESYNC &&
+			!p->suspended && fill_slot(p, slot);
+		spin_unlock_irq(&p->lock);
+		if (begin)
+			copy_region(slot);
+	}
+
+	spin_lock_irq(&p->lock);
+	for (i = 0; i < REPL_RESYNC_SLOTS; i++)
+		busy += p->slots[i].busy;
+	if (p->stage == REPL_RUNNING && p->sync == REPL_RESYNC && !p->nr_dirty && !busy) {
+		p->retry_seconds = 1;
+		repl_pair_set_sync(p, REPL_INSYNC);
+	}
+	spin_unlock_irq(&p->lock);
+}
+
+/*
+ * After a failure
+ */
+
+/**
+ * repl_retry - see some time whether the replica answers again
+ * @p: the pair
+ *
+ * Context: any.
+ */
+void repl_retry(struct repl_pair *p)
+{
+	queue_delayed_work(p->wq, &p->retry_work, p->retry_seconds * HZ);
+}
+
+/* Is there anything to retry, and may it be? p->lock held. */
+static bool may_retry(struct repl_pair *p)
+{
+	return p->stage == REPL_RUNNING && p->sync == REPL_DEGRADED && !p->suspended &&
+		!p->nr_abandoned && (p->resync_wanted || !p->manual_resync);
+}
+
+static void retry_work(struct work_struct *work)
+{
+	struct repl_pair *p = container_of(to_delayed_work(work), struct repl_pair, retry_work);
+	bool may;
+
+	spin_lock_irq(&p->lock);
+	may = may_retry(p);
+	if (may)
+		p->retry_seconds = min(2 * p->retry_seconds, MAX_RETRY_SECONDS);
+	spin_unlock_irq(&p->lock);
+	if (!may)
+		return;
+
+	if (repl_forward_flush(p, false)) {
+		WRITE_ONCE(p->resync_wanted, false);
+		repl_retry(p);
+		return;
+	}
+	spin_lock_irq(&p->lock);
+	if (may_retry(p)) {
+		p->resync_wanted = false;
+		repl_pair_set_sync(p, REPL_RESYNC);
+		repl_resync_kick(p);
+	}
+	spin_unlock_irq(&p->lock);
+}
+
+/**
+ * repl_resync_init - the parts that need no memory
+ * @p: the pair
+ */
+void repl_resync_init(struct repl_pair *p)
+{
+	INIT_DELAYED_WORK(&p->resync_work, resync_work);
+	INIT_DELAYED_WORK(&p->retry_work, retry_work);
+	p->retry_seconds = 1;
+}

@@ -1,0 +1,89 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# cpus: 1
+#
+# "The primary": a local device and a replica, what goes to which of them, in which
+# stage; the messages; and tables that come and go.
+. tests/lib.sh
+
+primary=/dev/mapper/primary
+
+# status_is EXPECTED DESCRIPTION
+status_is() {
+	is "$(dmsetup status primary)" "0 32768 replication primary $1" "$2"
+}
+
+in_sync() {
+	[ "$(status_field primary 3)" = insync ]
+}
+
+equal() {
+	cmp <(dd if=/dev/ram0 bs=1M iflag=direct status=none) \
+	    <(dd if=/dev/ram1 bs=1M iflag=direct status=none)
+}
+
+ramdisks 3 16
+fill /dev/ram0 0x11
+fill /dev/ram1 0x22
+# 16 regions of 1 MiB
+region=2048
+
+diag "stages"
+primary_create primary /dev/ram0 /dev/ram1 $region manual_start
+status_is "none - 0/16 - -" "not started"
+eio "not started: read" pattern verify $primary 0x11 0 1M
+eio "not started: write" pattern write $primary 0x11 0 1M
+ok "start" message primary start
+ok "it comes in sync by itself" wait_for 20 in_sync
+status_is "running insync 0/16 - -" "in sync, nothing dirty"
+ok "the replica has all of it" verify /dev/ram1 0x11
+ok "a write" fill $primary 0x33 1M 2M
+ok "the local device has it" verify /dev/ram0 0x33 1M 2M
+ok "so has the replica" verify /dev/ram1 0x33 1M 2M
+ok "it can be read" verify $primary 0x33 1M 2M
+ok "a small one, across regions" fill $primary 0x44 4094k 4k
+ok "is on both" equal
+ok "one of 1 MiB" fill $primary 0x45 5000k 1M 1M
+ok "is on both" equal
+ok "a discard" blkdiscard -o 8M -l 3M $primary
+ok "is on both" equal
+ok "zeroes" blkdiscard -z -o 12M -l 1M $primary
+ok "are on both" verify /dev/ram1 0 12M 1M
+bios_begin
+ok "a flush" sync $primary
+ok "a checkpoint" message primary checkpoint
+dm_log > /dev/null
+fails "started again" message primary start
+like "$(dm_log)" "Block replication is running or done"$ "says so in the log"
+ok "stop" message primary stop
+status_is "done - 0/16 - -" "done"
+ok "a write" fill $primary 0x55 0 1M
+ok "reaches the local device" verify /dev/ram0 0x55 0 1M
+ok "not the replica" verify /dev/ram1 0x11 0 1M
+ok "it can be read" verify $primary 0x55 0 1M
+dmsetup remove primary
+
+diag "tables"
+fill /dev/ram1 0x66
+primary_create primary /dev/ram0 /dev/ram1 $region insync
+status_is "running insync 0/16 - -" "insync: nothing is copied"
+ok "the replica is as it was" verify /dev/ram1 0x66
+is "$(dmsetup table primary)" "0 32768 replication primary - 1:0 1:1 2048 1 insync" "its table"
+dm_table primary "$(primary_table - /dev/ram0 /dev/ram1 $region manual_resync replica_timeout 5)"
+is "$(dmsetup table primary)" \
+	"0 32768 replication primary - 1:0 1:1 2048 3 manual_resync replica_timeout 5" \
+	"another table"
+status_is "running insync 0/16 - -" "a reload keeps what is known"
+dmsetup remove primary
+
+diag "the replica is swapped"
+fill /dev/ram2 0x77
+primary_create primary /dev/ram0 /dev/ram1 $region
+ok "in sync" wait_for 20 in_sync
+dm_table primary "$(primary_table - /dev/ram0 /dev/ram2 $region)"
+ok "in sync with another one" wait_for 20 in_sync
+ok "which has all of it" cmp <(dd if=/dev/ram0 bs=1M iflag=direct status=none) \
+	<(dd if=/dev/ram2 bs=1M iflag=direct status=none)
+ok "a write" fill $primary 0x78 0 4M
+ok "reaches the new one" verify /dev/ram2 0x78 0 4M
+done_testing
