@@ -57,6 +57,9 @@ int repl_forward_create(struct repl_pair *p)
 		else
 			p->flush_job = job;
 	}
+	p->probe_page = alloc_page(GFP_KERNEL);
+	if (!p->probe_page)
+		return -ENOMEM;
 	p->flush_job->local_done = true;
 	p->flush_job->replica_done = true;
 	for (; p->nr_pages < REPL_PAIR_PAGES; p->nr_pages++) {
@@ -76,6 +79,8 @@ int repl_forward_create(struct repl_pair *p)
 void repl_forward_destroy(struct repl_pair *p)
 {
 	release_pages_of(p);
+	if (p->probe_page)
+		__free_page(p->probe_page);
 	kvfree(p->jobs_memory);
 }
 
@@ -220,9 +225,15 @@ static void init_leg(struct repl_job *job, struct bio *leg, struct block_device 
 	bio_associate_blkg_from_css(leg, blkcg_root_css);
 }
 
-static void init_flush(struct repl_job *job, struct bio *leg, struct block_device *bdev)
+/* Of our own: a flush; of the replica, it may be a read, to see whether it answers. */
+static void init_own(struct repl_job *job, struct bio *leg, struct block_device *bdev)
 {
-	bio_init(leg, bdev, NULL, 0, REQ_OP_WRITE | REQ_PREFLUSH);
+	if (job->probe) {
+		bio_init(leg, bdev, job->vecs, 1, REQ_OP_READ);
+		bio_add_page(leg, job->p->probe_page, PAGE_SIZE, 0);
+	} else {
+		bio_init(leg, bdev, NULL, 0, REQ_OP_WRITE | REQ_PREFLUSH);
+	}
 	leg->bi_private = job;
 }
 
@@ -261,7 +272,7 @@ void repl_send_work(struct work_struct *work)
 		if (job->orig)
 			init_leg(job, &job->replica, replica);
 		else
-			init_flush(job, &job->replica, replica);
+			init_own(job, &job->replica, replica);
 		job->replica.bi_end_io = replica_endio;
 		submit_bio_noacct(&job->replica);
 	}
@@ -501,20 +512,11 @@ void repl_timeout_work(struct work_struct *work)
 }
 
 /*
- * Our own flushes
+ * I/O of our own
  */
 
-/**
- * repl_forward_flush - flush the replica, and the local device
- * @p: the pair
- * @local: the local device too
- *
- * A replica that fails at it is degraded then.
- *
- * Context: may sleep, for not much longer than the replica's timeout.
- * Return: 0; -EBUSY if the last flush has not come back; or another negative errno.
- */
-int repl_forward_flush(struct repl_pair *p, bool local)
+/* Have both legs flushed, or the replica read. */
+static int own_io(struct repl_pair *p, bool probe)
 {
 	DECLARE_COMPLETION_ONSTACK(waiter);
 	struct repl_job *job = p->flush_job;
@@ -524,17 +526,18 @@ int repl_forward_flush(struct repl_pair *p, bool local)
 	spin_lock_irq(&p->lock);
 	if (!job->replica_done || !job->local_done)
 		goto out;
+	job->probe = probe;
 	job->orig = NULL;
 	job->waiter = &waiter;
 	job->sector = job->end = 0;
 	job_start(job);
-	job->local_done = !local;
+	job->local_done = probe;
 	job->local.bi_status = BLK_STS_OK;
 	send_later(job);
 	spin_unlock_irq(&p->lock);
 
-	if (local) {
-		init_flush(job, &job->local, p->local);
+	if (!probe) {
+		init_own(job, &job->local, p->local);
 		job->local.bi_end_io = local_endio;
 		submit_bio_noacct(&job->local);
 	}
@@ -550,4 +553,30 @@ out:
 	spin_unlock_irq(&p->lock);
 	mutex_unlock(&p->flush_lock);
 	return r;
+}
+
+/**
+ * repl_forward_flush - flush both legs
+ * @p: the pair
+ *
+ * A replica that fails at it is degraded then.
+ *
+ * Context: may sleep, for not much longer than the replica's timeout.
+ * Return: 0; -EBUSY if the last one has not come back; or another negative errno.
+ */
+int repl_forward_flush(struct repl_pair *p)
+{
+	return own_io(p, false);
+}
+
+/**
+ * repl_forward_probe - does the replica answer?
+ * @p: the pair, degraded
+ *
+ * Context: may sleep, for not much longer than the replica's timeout.
+ * Return: 0 if it does; or a negative errno.
+ */
+int repl_forward_probe(struct repl_pair *p)
+{
+	return own_io(p, true);
 }

@@ -171,7 +171,7 @@ int repl_pair_checkpoint(struct repl_pair *p)
 		return 0;
 	if (!in_sync(p))
 		return -ENODATA;
-	r = repl_forward_flush(p, true);
+	r = repl_forward_flush(p);
 	return r ?: in_sync(p) ? 0 : -ENODATA;
 }
 
@@ -267,6 +267,9 @@ void repl_pair_bind(struct repl_primary *table)
 	p->replica_nr = dev;
 	p->manual_resync = table->manual_resync;
 	p->timeout = (table->timeout ?: REPL_REPLICA_TIMEOUT) * HZ;
+	/* As the metadata has it. */
+	if (!table->resumed && p->stage == REPL_RUNNING && p->local && p->sync == REPL_FILTER)
+		repl_pair_set_sync(p, p->nr_dirty ? REPL_RESYNC : REPL_INSYNC);
 	spin_unlock_irq(&p->lock);
 	table->resumed = true;
 
@@ -343,8 +346,6 @@ static int open_metadata(struct repl_pair *p, struct dm_target *ti)
 	if (r)
 		return repl_refuse(ti, r, "Metadata device %u:%u: %s", MAJOR(p->metadata_nr),
 				   MINOR(p->metadata_nr), why);
-	if (p->stage == REPL_RUNNING)
-		p->sync = p->nr_dirty ? REPL_RESYNC : REPL_INSYNC;
 	return 0;
 }
 

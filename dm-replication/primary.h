@@ -64,6 +64,7 @@ struct repl_job {
 	bool abandoned;			/* the replica's bio is still out, and may stay so */
 	bool ended;			/* orig or waiter has been told */
 	bool blocks;			/* somebody waits for its end */
+	bool probe;			/* of our own: a read of the replica */
 	unsigned int nr_pages;
 	struct bio local, replica;
 	struct bio_vec vecs[REPL_JOB_PAGES];	/* of both: what is written does not change */
@@ -138,8 +139,9 @@ struct repl_pair {
 	bool resync_wanted;		/* by message, since the replica failed */
 	unsigned int retry_seconds;	/* till the next attempt to reach the replica */
 
-	struct mutex flush_lock;	/* one flush of our own at a time */
-	struct repl_job *flush_job;	/* its job; busy while the replica has not answered */
+	struct mutex flush_lock;	/* one I/O of our own at a time */
+	struct repl_job *flush_job;	/* for that; busy while the replica has not answered */
+	struct page *probe_page;	/* what a probe reads goes here */
 
 	struct work_struct run_work;
 	struct work_struct send_work;
@@ -209,7 +211,8 @@ void repl_forward_destroy(struct repl_pair *p);
 bool repl_forward_overlaps(struct repl_pair *p, struct bio *bio);
 struct repl_job *repl_forward_get(struct repl_pair *p, struct bio *bio);
 void repl_forward_start(struct repl_job *job);
-int repl_forward_flush(struct repl_pair *p, bool local);
+int repl_forward_flush(struct repl_pair *p);
+int repl_forward_probe(struct repl_pair *p);
 void repl_replica_failed(struct repl_pair *p, enum repl_error error,
 			 struct bio_list *ended);
 void repl_end_bios(struct bio_list *ended);

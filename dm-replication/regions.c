@@ -256,7 +256,7 @@ void repl_regions_clean(struct repl_pair *p, bool all)
 {
 	unsigned int word, nr = BITS_TO_LONGS(p->nr_regions);
 
-	if (!find_idle(p, all) || repl_forward_flush(p, true))
+	if (!find_idle(p, all) || repl_forward_flush(p))
 		return;
 	for (word = 0; word < nr; word++) {
 		if (word % WORDS_AT_ONCE == 0)

@@ -337,7 +337,7 @@ static void retry_work(struct work_struct *work)
 	if (!may)
 		return;
 
-	if (repl_forward_flush(p, false)) {
+	if (repl_forward_probe(p)) {
 		WRITE_ONCE(p->resync_wanted, false);
 		repl_retry(p);
 		return;

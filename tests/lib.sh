@@ -245,6 +245,24 @@ primary_create() {
 	dm_table "$1" "$(primary_table "${META:--}" "${@:2}")"
 }
 
+# sync_is NAME STATE: how a primary's legs are to each other
+sync_is() {
+	[ "$(status_field "$1" 3)" = "$2" ]
+}
+
+# dirty NAME: how many regions of a primary are dirty
+dirty() {
+	local field
+	field=$(status_field "$1" 4)
+	echo "${field%/*}"
+}
+
+# equal DEVICE DEVICE: they have the same content
+equal() {
+	cmp <(dd if="$1" bs=1M iflag=direct status=none) \
+	    <(dd if="$2" bs=1M iflag=direct status=none)
+}
+
 # status_field NAME N: the Nth word of the status; the first is the mode.
 status_field() {
 	dmsetup status "$1" | cut -d ' ' -f $((3 + $2))

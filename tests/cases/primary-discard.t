@@ -1,0 +1,48 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# "The primary": what is discarded or zeroed is so on both legs; what was discarded
+# while the replica was away is discarded there when it is back, and not copied.
+. tests/lib.sh
+
+primary=/dev/mapper/primary region=2048
+
+# copied DEVICE: how many MiB have been written to it since bios_begin
+copied() {
+	bios "$1" | awk '$2 ~ /W/ { split($3, at, "+"); n += at[2] } END { print n / 2048 }'
+}
+
+modprobe sd_mod
+modprobe scsi_debug dev_size_mb=32 delay=0 lbpu=1 lbpws=1 lbprz=1
+wait_for 20 [ -b /dev/sda ]
+dm_linear local /dev/sda 0 32768
+dm_linear replica /dev/sda 32768 32768
+fill /dev/mapper/local 0x11
+fill /dev/mapper/replica 0x11
+primary_create primary /dev/mapper/local /dev/mapper/replica $region insync
+
+bios_begin
+ok "a discard" blkdiscard -f -o 4M -l 4M $primary
+like "$(bios local)" "local D 8192.8192" "is one of the local device"
+like "$(bios replica)" "replica D 8192.8192" "and one of the replica"
+ok "zeroes" blkdiscard -f -z -o 9000k -l 1M $primary
+ok "are on the local device" verify /dev/mapper/local 0 9000k 1M
+ok "and on the replica" verify /dev/mapper/replica 0 9000k 1M
+ok "the legs are equal" equal /dev/mapper/local /dev/mapper/replica
+
+diag "while the replica is away"
+dm_error replica
+ok "a write" fill $primary 0x22 0 1M
+ok "a discard of 4 regions" blkdiscard -f -o 12M -l 4M $primary
+ok "a write to one of them" fill $primary 0x33 13M 64k
+bios_begin
+dm_linear replica /dev/sda 32768 32768
+ok "in sync" wait_for 40 sync_is primary insync
+# Those three, and the four from before, which the replica had not been flushed since.
+is "$(bios replica | grep -c ' D ')" 7 "what is discarded is discarded on the replica"
+# The two writes, and the two regions with zeroes.
+is "$(copied replica)" 4 "and not copied"
+ok "the legs are equal" equal /dev/mapper/local /dev/mapper/replica
+dm_remove_all
+rmmod scsi_debug
+done_testing

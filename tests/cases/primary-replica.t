@@ -1,0 +1,150 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# timeout: 400
+#
+# "The primary": a replica that fails, or does not answer, is never the writer's
+# problem but for that delay, once; what differs is known, and copied when the replica
+# answers again, and nothing else is.
+. tests/lib.sh
+
+primary=/dev/mapper/primary region=2048
+
+# status_is EXPECTED DESCRIPTION
+status_is() {
+	is "$(dmsetup status primary)" "0 65536 replication primary $1" "$2"
+}
+
+# begin [OPTION...]: in sync, with 0x11 all over, the replica being /dev/mapper/replica
+begin() {
+	fill /dev/ram0 0x11
+	fill /dev/ram1 0x11
+	dm_linear replica /dev/ram1
+	primary_create primary /dev/ram0 /dev/mapper/replica $region insync "$@"
+}
+
+# copied DEVICE: how many MiB have been written to it since bios_begin
+copied() {
+	bios "$1" | awk '$2 ~ /W/ { split($3, at, "+"); n += at[2] } END { print n / 2048 }'
+}
+
+# Bios sent to a suspended device wait there: a replica that hangs.
+hang() {
+	dmsetup suspend --nolockfs replica
+}
+
+ramdisks 3 32
+
+diag "an error"
+begin
+fill $primary 0x22 0 1M
+dm_error replica
+dmsetup wait primary 2> /dev/null & waiter=$!
+sleep 0.3
+ok "the writer does not see it" fill $primary 0x33 4M 1M
+status_is "running degraded 2/32 - replica-io" "degraded; what was written since the last flush is dirty"
+ok "an event" wait_for 5 eval "! kill -0 $waiter"
+ok "a write" fill $primary 0x44 8M 2M
+status_is "running degraded 4/32 - replica-io" "is dirty too"
+ok "reads are the local device's" verify $primary 0x44 8M 2M
+ok "a flush" sync $primary
+dm_log > /dev/null
+fails "a checkpoint fails" message primary checkpoint
+like "$(dm_log | grep checkpoint)" "the replica is not in sync"$ "and says why"
+bios_begin
+dm_linear replica /dev/ram1
+ok "it comes back by itself" wait_for 40 sync_is primary insync
+status_is "running insync 0/32 - replica-io" "in sync; the error is remembered"
+ok "the legs are equal" equal /dev/ram0 /dev/ram1
+is "$(copied replica)" 4 "4 MiB were copied, not 32"
+ok "a checkpoint" message primary checkpoint
+is "$(message primary get_error)" "I/O error occurred replica-io" "get_error"
+dmsetup remove primary
+
+diag "no answer"
+begin replica_timeout 3
+hang
+began=$SECONDS
+ok "a write waits" fill $primary 0x22 0 64k
+took=$((SECONDS - began))
+ok "for the timeout, about: $took s" [ $took -ge 2 -a $took -le $((7 * REPL_PATIENCE)) ]
+status_is "running degraded 1/32 - replica-io" "degraded"
+began=${EPOCHREALTIME/./}
+ok "the next does not wait" fill $primary 0x33 0 64k
+took=$(((${EPOCHREALTIME/./} - began) / 1000))
+ok "at all: $took ms" [ $took -lt $((1500 * REPL_PATIENCE)) ]
+sleep 3
+status_is "running degraded 1/32 - replica-io" "while it hangs nothing is copied"
+fails "a resync cannot begin" message primary resync
+ok "suspend and resume" eval "dmsetup suspend primary && dmsetup resume primary"
+# What it had is older than what is there now; it must not win.
+dmsetup resume replica
+ok "it answers: in sync" wait_for 40 sync_is primary insync
+ok "the legs are equal, and have the newer write" \
+	eval "verify /dev/ram1 0x33 0 64k && equal /dev/ram0 /dev/ram1"
+dmsetup remove primary
+
+diag "many writers, and a replica that hangs"
+begin replica_timeout 3
+hang
+began=$SECONDS
+ok "512 writes at once" fio --name=w --filename=$primary --rw=randwrite --bs=4k --iodepth=512 \
+	--ioengine=libaio --direct=1 --number_ios=2000 --minimal --output="$scratch/fio"
+took=$((SECONDS - began))
+ok "all of them wait but once: $took s" [ $took -le $((9 * REPL_PATIENCE)) ]
+dmsetup resume replica
+ok "in sync" wait_for 40 sync_is primary insync
+ok "the legs are equal" equal /dev/ram0 /dev/ram1
+dmsetup remove primary
+
+diag "manual_resync, and the rate"
+begin manual_resync
+dm_error replica
+ok "a write" fill $primary 0x22 0 8M
+dm_linear replica /dev/ram1
+sleep 3
+status_is "running degraded 8/32 - replica-io" "it stays degraded"
+ok "a rate of 2 MiB/s" message primary resync_rate 2048
+began=${EPOCHREALTIME/./}
+ok "resync" message primary resync
+ok "progress" wait_for 10 eval '[ "$(dirty primary)" -lt 8 ]'
+ok "suspended on the way" dmsetup suspend primary
+left=$(dirty primary)
+sleep 1
+is "$(dirty primary)" "$left" "nothing is copied meanwhile"
+ok "resumed" dmsetup resume primary
+ok "a write to what is dirty" fill $primary 0x99 7M 1M
+ok "in sync" wait_for 40 sync_is primary insync
+took=$(((${EPOCHREALTIME/./} - began) / 1000))
+ok "it has taken the time that the rate allows, and the second: $took ms" [ $took -ge 3500 ]
+ok "the legs are equal" equal /dev/ram0 /dev/ram1
+fails "a rate that is none" message primary resync_rate fast
+fails "a rate too many" message primary resync_rate 1 2
+dmsetup remove primary
+
+diag "errors of the local device are the writer's"
+fill /dev/ram0 0x11
+fill /dev/ram1 0x11
+dm_linear local /dev/ram0
+primary_create primary /dev/mapper/local /dev/ram1 $region insync manual_resync
+dm_error_writes local /dev/ram0
+eio "a write" pattern write $primary 0x22 0 4k
+dm_linear local /dev/ram0
+ok "in sync" wait_for 20 sync_is primary insync
+ok "the legs are equal" equal /dev/ram0 /dev/ram1
+dmsetup remove primary
+
+diag "the replica is swapped while it hangs"
+begin replica_timeout 2
+hang
+ok "a write" fill $primary 0x22 0 64k
+fill /dev/ram2 0x55
+dmsetup load primary --table "$(primary_table - /dev/ram0 /dev/ram2 $region)"
+dmsetup suspend --noflush primary
+dmsetup resume primary & swap=$!
+sleep 1
+ok "the local device is in use meanwhile" verify $primary 0x22 0 64k
+dmsetup resume replica
+ok "the swap ends" wait $swap
+ok "in sync" wait_for 40 sync_is primary insync
+ok "the legs are equal" equal /dev/ram0 /dev/ram2
+done_testing
