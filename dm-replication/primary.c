@@ -291,6 +291,9 @@ static int parse_options(struct repl_primary *table, struct dm_arg_set *as)
 		for (i = 0; i < ARRAY_SIZE(flags); i++)
 			if (!strcmp(opt, flags[i].name))
 				break;
+		if (!strncmp(opt, "top", 3))
+			return repl_refuse(ti, -EINVAL,
+					   "The primary side does not support option top-id: %s", opt);
 		if (i == ARRAY_SIZE(flags))
 			return repl_refuse(ti, -EINVAL,
 					   "Unknown option %s; a primary has manual_start, insync, manual_resync and replica_timeout",

@@ -94,6 +94,13 @@ ours() {
 	{ dm_remove_all && fill /dev/ram3 0 0 4k && rig 8; } || broken "no rig"
 }
 
+# With metadata, and in sync.
+primary() {
+	{ dm_remove_all && fill /dev/ram3 0 0 4k &&
+		META=/dev/ram3 primary_create primary /dev/ram0 /dev/ram1 2048 insync; } ||
+		broken "no primary"
+}
+
 linear() {
 	dm_remove_all
 	dm_linear linear /dev/ram2
@@ -173,7 +180,7 @@ writes() {
 }
 
 view=/dev/mapper/view in=/dev/mapper/in linear=/dev/mapper/linear
-snap=/dev/mapper/snap origin=/dev/mapper/origin
+snap=/dev/mapper/snap origin=/dev/mapper/origin primary=/dev/mapper/primary
 
 if group view-read-secondary; then
 	ours
@@ -267,7 +274,12 @@ if group merge-128m; then
 		took merge-128m snapshot-merge
 	fi
 fi
-# Ours is not there yet; the peers are, to know what there is to beat.
+if group primary-read primary-write; then
+	primary
+	job $primary write 1024k > /dev/null
+	measure primary-read ours $primary randread 4k
+	measure primary-write ours $primary randwrite 4k
+fi
 if peers && group primary-read primary-write; then
 	linear
 	measure primary-read linear $linear randread 4k

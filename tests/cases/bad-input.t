@@ -96,7 +96,6 @@ bad "tertiary $S" "$modes tertiary"
 bad "Secondary - $A $H $S 8" "$modes Secondary"
 bad "%s%n" "$modes %s%n"
 bad "$long" "$(echo "$modes $long" | cut -c -223)"
-bad "primary - - $S 128" "Mode primary: not supported yet"
 bad "secondary" "0 arguments after secondary; $takes"
 bad "secondary - $A $H $S" "4 arguments after secondary; $takes"
 bad "secondary $other $A $H $S 8" \
@@ -197,6 +196,78 @@ fails "the top cannot go first" dmsetup remove view
 is "$(dmsetup status view)" "0 8192 replication secondary running 1 8 0/1024 0/1024 0/0 - -" \
 	"the live one has not changed"
 is "$(maps) $(pgrep -c dm-repl)" "1 1" "nor is there another map or worker"
+
+diag "primary"
+takes='it takes <metadata dev|-> <local dev|-> <replica dev> <region sectors> [<#opts> <opt>...]'
+has='a primary has manual_start, insync, manual_resync and replica_timeout'
+three='metadata, local and replica are different devices'
+L=/dev/mapper/plain R=$other
+bad "primary" "0 arguments after primary; $takes"
+bad "primary - $L $R" "3 arguments after primary; $takes"
+for size in 0 64 100 16384 abc -128 128k; do
+	bad "primary - $L $R $size" \
+		"Region size $size is not a power of two from 128 to 8192 sectors"
+done
+bad "primary - $L $R 128 insync" "Number of options insync is no number"
+bad "primary - $L $R 128 2 insync" "Number of options is 2, but 1 arguments follow it"
+bad "primary - $L $R 128 1 frobnicate" "Unknown option frobnicate; $has"
+bad "primary - $L $R 128 1 top-id" "The primary side does not support option top-id: top-id"
+bad "primary - $L $R 128 2 insync insync" "Option insync is given twice"
+bad "primary - $L $R 128 1 replica_timeout" "Option replica_timeout takes a number of seconds"
+for seconds in 0 3601 -1 soon; do
+	bad "primary - $L $R 128 2 replica_timeout $seconds" \
+		"Option replica_timeout: $seconds is not from 1 to 3600 seconds"
+done
+bad "primary - $L $R 128 4 replica_timeout 1 replica_timeout 2" \
+	"Option replica_timeout is given twice"
+core_errno /dev/x
+bad "primary /dev/x $L $R 128" "Cannot open the metadata device /dev/x" "${core[@]}"
+bad "primary - /dev/x $R 128" "Cannot open the local device /dev/x" "${core[@]}"
+core_errno -
+bad "primary - $L - 128" "Cannot open the replica device -" "${core[@]}"
+bad "primary $R - $L 128" \
+	"Without a local device there is nothing for metadata device 1:3 to keep; take -"
+bad "primary - $L $L 128" "A device is given twice; $three"
+bad "primary $R $L $R 128" "A device is given twice; $three"
+bad "primary $L $L $R 128" "A device is given twice; $three"
+length=8184 bad "primary - $L $R 128" "Table length 8184 is not the local device's 8192 sectors"
+length=8184 bad "primary - - $R 128" "Table length 8184 is not the replica device's 8192 sectors"
+dm_linear short $R 0 8184
+bad "primary - $L /dev/mapper/short 128" \
+	"The replica has 8184 sectors, the local device 8192; it may be longer, not shorter"
+bad "primary /dev/mapper/short $L $R 128" "Metadata device $(number /dev/mapper/short): it has other content; to have it formatted, zero its first 4 KiB"
+dmsetup remove short
+dm_linear tiny $R 0 8
+bad "primary /dev/mapper/tiny $L $R 128" "Metadata device $(number /dev/mapper/tiny): it has 8 sectors; 16 are needed" 'No space left on device' ENOSPC
+dmsetup remove tiny
+
+diag "beside a live primary"
+dmsetup create primary --table "0 8192 replication primary - $L $R 128 1 insync"
+dm_log > /dev/null
+belongs="A device belongs to the live primary $(number /dev/mapper/primary); a reload keeps its local and metadata device and region size"
+bad "primary - $L $S 128" "$belongs" "${EBUSY[@]}"
+live=primary bad "primary - $L $R 256" "$belongs" "${EBUSY[@]}"
+live=primary bad "primary - $L /dev/mapper/primary 128" \
+	"Device $(number /dev/mapper/primary) is the primary itself"
+p="replication: $(number /dev/mapper/primary): message"
+words='unknown; there are start, checkpoint, stop, get_error, resync and resync_rate'
+bad_message "Invalid argument" "$p 'frobnicate' in stage running: $words" primary 0 frobnicate
+for word in start checkpoint failover stop get_error resync; do
+	bad_message "Invalid argument" "$p '$word' in stage running: it takes no arguments" \
+		primary 0 $word now
+done
+for rate in '' ' 1 2'; do
+	# shellcheck disable=SC2086 # words
+	bad_message "Invalid argument" \
+		"$p 'resync_rate' in stage running: it takes a number of KiB/s" primary 0 resync_rate$rate
+done
+bad_message "Invalid argument" \
+	"$p 'resync_rate' in stage running: it takes a number of KiB/s; 0 is no limit" \
+	primary 0 resync_rate fast
+is "$(dmsetup status primary)" "0 8192 replication primary running insync 0/64 - -" \
+	"the live one has not changed"
+dmsetup remove primary
+dm_log > /dev/null
 
 diag "dm core"
 ok_table="0 8192 replication secondary - $other /dev/mapper/plain $top 8"
