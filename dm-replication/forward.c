@@ -529,7 +529,8 @@ static int own_io(struct repl_pair *p, bool probe)
 	job->probe = probe;
 	job->orig = NULL;
 	job->waiter = &waiter;
-	job->sector = job->end = 0;
+	job->sector = 0;
+	job->end = 0;
 	job_start(job);
 	job->local_done = probe;
 	job->local.bi_status = BLK_STS_OK;

@@ -100,6 +100,18 @@ u64 repl_meta_size(u64 len, u32 chunk_sectors)
  * Opening
  */
 
+static const char * const kinds[] = {
+	[REPL_META_SECONDARY]	= "secondary",
+	[REPL_META_PRIMARY]	= "primary",
+};
+
+/* Whether an owner of this kind can be in a stage. */
+static bool has_stage(enum repl_meta_kind kind, u32 stage)
+{
+	return stage == REPL_RUNNING || stage == REPL_DONE ||
+		(kind == REPL_META_SECONDARY && stage > REPL_RUNNING && stage < REPL_DONE);
+}
+
 /* 0, or why a superblock is not for this set. */
 static int check_super(const struct super *super, const struct repl_meta_geometry *geometry,
 		       char *why, size_t len)
@@ -120,13 +132,18 @@ static int check_super(const struct super *super, const struct repl_meta_geometr
 			 le32_to_cpu(super->version), VERSION);
 		return -EINVAL;
 	}
+	if (le32_to_cpu(super->kind) > REPL_META_PRIMARY) {
+		snprintf(why, len, "its superblock makes no sense: kind %u",
+			 le32_to_cpu(super->kind));
+		return -EILSEQ;
+	}
 	if (le32_to_cpu(super->kind) != geometry->kind) {
-		snprintf(why, len, "it belongs to a %s", super->kind ? "primary" : "secondary");
+		snprintf(why, len, "it belongs to a %s", kinds[le32_to_cpu(super->kind)]);
 		return -EINVAL;
 	}
 	if (le64_to_cpu(super->len) != geometry->len) {
-		snprintf(why, len, "it belongs to a secondary of %llu sectors, not %llu",
-			 le64_to_cpu(super->len), geometry->len);
+		snprintf(why, len, "it belongs to a %s of %llu sectors, not %llu",
+			 kinds[geometry->kind], le64_to_cpu(super->len), geometry->len);
 		return -EINVAL;
 	}
 	if (le32_to_cpu(super->chunk_sectors) != geometry->chunk_sectors) {
@@ -140,7 +157,7 @@ static int check_super(const struct super *super, const struct repl_meta_geometr
 			 (int)sizeof(super->view), super->view);
 		return -EINVAL;
 	}
-	if (stage < REPL_RUNNING || stage > REPL_DONE ||
+	if (!has_stage(geometry->kind, stage) ||
 	    le32_to_cpu(super->error) >= REPL_NR_ERRORS) {
 		snprintf(why, len, "its superblock makes no sense: stage %u, error %u", stage,
 			 le32_to_cpu(super->error));

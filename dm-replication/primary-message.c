@@ -100,7 +100,7 @@ static int do_resync(struct call *call)
 		p->resync_wanted = true;
 		p->retry_seconds = 1;
 		if (p->nr_abandoned) {
-			call->why = "the replica still has I/O of the time before it failed; it begins when that is back";
+			call->why = "the replica still has I/O from before it failed";
 			r = -EBUSY;
 		}
 	}

@@ -355,7 +355,8 @@ static int check_devices(struct repl_primary *table)
 		return repl_refuse(ti, -EINVAL,
 				   "A device is given twice; metadata, local and replica are different devices");
 	if (ti->len != size)
-		return repl_refuse(ti, -EINVAL, "Table length %llu is not the %s device's %llu sectors",
+		return repl_refuse(ti, -EINVAL,
+				   "Table length %llu is not the %s device's %llu sectors",
 				   (u64)ti->len, table->local ? "local" : "replica", size);
 	if (replica < size)
 		return repl_refuse(ti, -EINVAL,

@@ -132,7 +132,7 @@ struct repl_pair {
 	struct bio_list throttled;	/* for a job and pages */
 	struct bio_list runnable;	/* for run_work */
 
-	struct repl_resync_slot slots[REPL_RESYNC_SLOTS];
+	struct repl_resync_slot *slots;	/* REPL_RESYNC_SLOTS of them */
 	u32 resync_next;		/* where to look for a dirty region */
 	u32 resync_rate;		/* KiB/s; 0: no limit */
 	unsigned long resync_at;	/* jiffies: not before, because of the rate */

@@ -212,37 +212,49 @@ static unsigned long in_flight(struct repl_pair *p, unsigned int word, unsigned 
 }
 
 /* Note what is idle; and begin to watch what is written to from now on. */
-static bool find_idle(struct repl_pair *p, bool all)
+static bool find_idle(struct repl_pair *p, unsigned int word, bool all)
 {
-	unsigned int word, nr = BITS_TO_LONGS(p->nr_regions);
-	unsigned long clean, busy;
-	bool found = false;
+	unsigned long clean = p->written[word] & ~p->dirty[word];
+	unsigned long busy = in_flight(p, word, clean);
 
-	for (word = 0; word < nr; word++) {
-		if (word % WORDS_AT_ONCE == 0)
-			spin_lock_irq(&p->lock);
-		clean = p->written[word] & ~p->dirty[word];
-		busy = in_flight(p, word, clean);
-		p->idle[word] = clean & ~busy & (all ? ~0UL : ~p->touched[word]);
-		p->touched[word] = busy;
-		found |= p->idle[word];
-		if (word % WORDS_AT_ONCE == WORDS_AT_ONCE - 1 || word == nr - 1)
-			spin_unlock_irq(&p->lock);
-	}
-	return found;
+	p->idle[word] = clean & ~busy & (all ? ~0UL : ~p->touched[word]);
+	p->touched[word] = busy;
+	return p->idle[word];
 }
 
-static void clean_word(struct repl_pair *p, unsigned int word)
+/* Clean what was idle, and is still. */
+static bool clean_word(struct repl_pair *p, unsigned int word, bool unused)
 {
 	unsigned long clean = p->idle[word] & p->written[word] & ~p->dirty[word] &
 		~p->touched[word];
 	unsigned long bit;
 
+	/* Else the replica has failed since, and what it had is not sure. */
+	if (p->sync != REPL_INSYNC && p->sync != REPL_RESYNC)
+		return false;
 	p->written[word] &= ~clean;
 	p->logged[word] &= ~clean;
 	if (p->log)
 		for_each_set_bit(bit, &clean, BITS_PER_LONG)
 			repl_log_stale(p, word * BITS_PER_LONG + bit);
+	return clean;
+}
+
+/* Have all words looked at, some at a time. True if it was so for any. */
+static bool for_words(struct repl_pair *p, bool all,
+		      bool (*fn)(struct repl_pair *p, unsigned int word, bool all))
+{
+	unsigned int word = 0, end, nr = BITS_TO_LONGS(p->nr_regions);
+	bool any = false;
+
+	while (word < nr) {
+		end = min(nr, word + WORDS_AT_ONCE);
+		spin_lock_irq(&p->lock);
+		for (; word < end; word++)
+			any |= fn(p, word, all);
+		spin_unlock_irq(&p->lock);
+	}
+	return any;
 }
 
 /**
@@ -254,19 +266,8 @@ static void clean_word(struct repl_pair *p, unsigned int word)
  */
 void repl_regions_clean(struct repl_pair *p, bool all)
 {
-	unsigned int word, nr = BITS_TO_LONGS(p->nr_regions);
-
-	if (!find_idle(p, all) || repl_forward_flush(p))
-		return;
-	for (word = 0; word < nr; word++) {
-		if (word % WORDS_AT_ONCE == 0)
-			spin_lock_irq(&p->lock);
-		/* Else the replica has failed since, and what it had is not sure. */
-		if (p->sync == REPL_INSYNC || p->sync == REPL_RESYNC)
-			clean_word(p, word);
-		if (word % WORDS_AT_ONCE == WORDS_AT_ONCE - 1 || word == nr - 1)
-			spin_unlock_irq(&p->lock);
-	}
+	if (for_words(p, all, find_idle) && !repl_forward_flush(p))
+		for_words(p, all, clean_word);
 }
 
 /**

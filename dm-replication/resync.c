@@ -12,6 +12,7 @@
  */
 #include <linux/blkdev.h>
 #include <linux/dm-kcopyd.h>
+#include <linux/slab.h>
 
 #include "primary.h"
 
@@ -29,6 +30,12 @@ int repl_resync_create(struct repl_pair *p)
 	struct dm_kcopyd_client *client = dm_kcopyd_client_create(NULL);
 	unsigned int i;
 
+	p->slots = kcalloc(REPL_RESYNC_SLOTS, sizeof(*p->slots), GFP_KERNEL);
+	if (!p->slots) {
+		if (!IS_ERR(client))
+			dm_kcopyd_client_destroy(client);
+		return -ENOMEM;
+	}
 	for (i = 0; i < REPL_RESYNC_SLOTS; i++)
 		p->slots[i].p = p;
 	if (IS_ERR(client))
@@ -47,6 +54,7 @@ void repl_resync_destroy(struct repl_pair *p)
 {
 	if (p->kcopyd)
 		dm_kcopyd_client_destroy(p->kcopyd);
+	kfree(p->slots);
 }
 
 /**
@@ -137,7 +145,9 @@ static void region_done(struct repl_resync_slot *slot, enum repl_error error,
 	bool abandoned = slot->abandoned;
 	struct repl_pair *p = slot->p;
 
-	slot->busy = slot->copying = slot->abandoned = false;
+	slot->busy = false;
+	slot->copying = false;
+	slot->abandoned = false;
 	if (abandoned) {
 		if (!--p->nr_abandoned)
 			repl_retry(p);
@@ -182,7 +192,8 @@ static void discard_endio(struct bio *bio)
 	if (bio->bi_status == BLK_STS_NOTSUPP || bio->bi_status == BLK_STS_TARGET) {
 		/* Then it is copied. */
 		__clear_bit(slot->region, p->discarded);
-		slot->busy = slot->copying = false;
+		slot->busy = false;
+		slot->copying = false;
 		release_held(p);
 		repl_resync_kick(p);
 	} else {

@@ -19,6 +19,7 @@ static struct {
 	{ "has other content", 0 },
 	{ "superblock is damaged: the checksum", 0 },
 	{ "of the format, this module", 0 },
+	{ "belongs to a primary", 0 },
 	{ "belongs to a secondary of", 0 },
 	{ "belongs to a set with chunks of", 0 },
 	{ "belongs to the view with UUID", 0 },
@@ -63,6 +64,7 @@ static void put_identity(struct rig *rig)
 	memcpy(super + SUPER_MAGIC, "DmReplMd", 8);
 	put64(super, SUPER_LEN, rig->geometry.len);
 	put32(super, SUPER_CHUNK_SECTORS, rig->geometry.chunk_sectors);
+	put32(super, SUPER_KIND, rig->geometry.kind);
 	memset(super + SUPER_VIEW, 0, 128);
 }
 

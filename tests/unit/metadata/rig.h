@@ -25,6 +25,7 @@ enum super_offset {
 	SUPER_CHUNK_SECTORS = 48,
 	SUPER_STAGE = 52,
 	SUPER_ERROR = 56,
+	SUPER_KIND = 60,
 	SUPER_VIEW = 64,
 };
 

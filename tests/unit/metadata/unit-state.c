@@ -138,7 +138,7 @@ static void stages(void)
 	rig_close(&rig);
 	put32(rig_super(&rig), SUPER_ERROR, REPL_NR_ERRORS);
 	rig_seal_super(&rig);
-	rig_refused(&rig, -EILSEQ, "makes no sense: stage 4, error 7");
+	rig_refused(&rig, -EILSEQ, "makes no sense: stage 4, error 9");
 	put32(rig_super(&rig), SUPER_ERROR, 0);
 	put32(rig_super(&rig), SUPER_STAGE, 5);
 	rig_seal_super(&rig);
@@ -215,6 +215,32 @@ static void view_uuid(void)
 	}
 }
 
+/* Whose it is; and a primary has no failover. */
+static void kind(void)
+{
+	struct rig rig;
+
+	rig_format(&rig, 100);
+	rig_close(&rig);
+	put32(rig_super(&rig), SUPER_KIND, REPL_META_PRIMARY);
+	rig_seal_super(&rig);
+	rig_refused(&rig, -EINVAL, "it belongs to a primary");
+	rig.geometry.kind = REPL_META_PRIMARY;
+	rig_reopen(&rig);
+	rig_close(&rig);
+	put32(rig_super(&rig), SUPER_STAGE, REPL_FAILOVER);
+	rig_seal_super(&rig);
+	rig_refused(&rig, -EILSEQ, "its superblock makes no sense: stage 2, error 0");
+	put32(rig_super(&rig), SUPER_STAGE, REPL_RUNNING);
+	put32(rig_super(&rig), SUPER_KIND, REPL_META_SECONDARY);
+	rig_seal_super(&rig);
+	rig_refused(&rig, -EINVAL, "it belongs to a secondary");
+	put32(rig_super(&rig), SUPER_KIND, REPL_META_PRIMARY + 1);
+	rig_seal_super(&rig);
+	rig_refused(&rig, -EILSEQ, "its superblock makes no sense: kind 2");
+	rig_destroy(&rig);
+}
+
 static void version(void)
 {
 	struct rig rig;
@@ -257,6 +283,7 @@ const struct unit_test unit_state[] = {
 	{ "other-set", other_set },
 	{ "view-uuid", view_uuid },
 	{ "version", version },
+	{ "kind", kind },
 	{ "short-sentence", short_sentence },
 	{ NULL, NULL }
 };
