@@ -44,24 +44,16 @@ int repl_forward_create(struct repl_pair *p)
 	struct repl_job *job;
 	unsigned int i;
 
-	p->jobs_memory = kvcalloc(REPL_JOBS + 1, sizeof(*job), GFP_KERNEL);
-	if (!p->jobs_memory)
+	p->probe_page = alloc_page(GFP_KERNEL);
+	p->jobs_memory = kvcalloc(REPL_JOBS, sizeof(*job), GFP_KERNEL);
+	if (!p->probe_page || !p->jobs_memory)
 		return -ENOMEM;
-	for (i = 0; i <= REPL_JOBS; i++) {
+	for (i = 0; i < REPL_JOBS; i++) {
 		job = &p->jobs_memory[i];
 		job->p = p;
-		INIT_LIST_HEAD(&job->list);
 		INIT_LIST_HEAD(&job->unsent);
-		if (i < REPL_JOBS)
-			list_add_tail(&job->list, &p->free_jobs);
-		else
-			p->flush_job = job;
+		list_add_tail(&job->list, &p->free_jobs);
 	}
-	p->probe_page = alloc_page(GFP_KERNEL);
-	if (!p->probe_page)
-		return -ENOMEM;
-	p->flush_job->local_done = true;
-	p->flush_job->replica_done = true;
 	for (; p->nr_pages < REPL_PAIR_PAGES; p->nr_pages++) {
 		p->pages[p->nr_pages] = alloc_page(GFP_KERNEL);
 		if (!p->pages[p->nr_pages])
@@ -119,6 +111,7 @@ static void job_start(struct repl_job *job)
 	job->abandoned = false;
 	job->ended = false;
 	job->blocks = false;
+	job->generation = p->generation;
 	job->start = jiffies;
 	list_add_tail(&job->list, &p->jobs);
 	if (!p->watching) {
@@ -168,9 +161,12 @@ static void put_job(struct repl_job *job)
 
 	while (job->nr_pages)
 		p->pages[p->nr_pages++] = job->vecs[--job->nr_pages].bv_page;
-	list_del_init(&job->list);
-	if (job != p->flush_job)
-		list_add(&job->list, &p->free_jobs);
+	if (job->own) {
+		list_del(&job->list);
+		kfree(job);
+	} else {
+		list_move(&job->list, &p->free_jobs);
+	}
 	if (unlikely(!bio_list_empty(&p->throttled)))
 		queue_work(p->wq, &p->run_work);
 	if (unlikely(p->suspended))
@@ -237,6 +233,17 @@ static void init_own(struct repl_job *job, struct bio *leg, struct block_device 
 	leg->bi_private = job;
 }
 
+static void init_replica(struct repl_job *job)
+{
+	if (job->orig)
+		init_leg(job, &job->replica, job->p->replica);
+	else
+		init_own(job, &job->replica, job->p->replica);
+	job->replica.bi_end_io = replica_endio;
+	/* Else writeback's throttle would make the submitter wait for other writes. */
+	job->replica.bi_opf |= REQ_SYNC | REQ_IDLE;
+}
+
 /*
  * A replica that hangs may have no request to spare. It is this work that waits for one
  * then, and not the writer.
@@ -245,7 +252,7 @@ static void send_later(struct repl_job *job)
 {
 	lockdep_assert_held(&job->p->lock);
 	list_add_tail(&job->unsent, &job->p->unsent);
-	queue_work(job->p->wq, &job->p->send_work);
+	queue_work(job->p->send_wq, &job->p->send_work);
 }
 
 /**
@@ -257,25 +264,38 @@ static void send_later(struct repl_job *job)
 void repl_send_work(struct work_struct *work)
 {
 	struct repl_pair *p = container_of(work, struct repl_pair, send_work);
-	struct block_device *replica;
 	struct repl_job *job;
 
 	for (;;) {
 		spin_lock_irq(&p->lock);
 		job = list_first_entry_or_null(&p->unsent, struct repl_job, unsent);
-		if (job)
+		if (job) {
 			list_del_init(&job->unsent);
-		replica = p->replica;
+			/* Once it has been sent, orig may end before it. */
+			init_replica(job);
+		}
 		spin_unlock_irq(&p->lock);
 		if (!job)
 			break;
-		if (job->orig)
-			init_leg(job, &job->replica, replica);
-		else
-			init_own(job, &job->replica, replica);
-		job->replica.bi_end_io = replica_endio;
 		submit_bio_noacct(&job->replica);
 	}
+}
+
+/* Unless the replica has failed before. */
+static void start_later(struct repl_job *job)
+{
+	struct repl_pair *p = job->p;
+	unsigned long flags;
+
+	spin_lock_irqsave(&p->lock, flags);
+	if (job->abandoned) {
+		job->replica.bi_status = BLK_STS_IOERR;
+		job->replica_done = true;
+		repl_abandoned_back(p, job->generation);
+	} else {
+		send_later(job);
+	}
+	spin_unlock_irqrestore(&p->lock, flags);
 }
 
 /**
@@ -293,24 +313,34 @@ void repl_forward_start(struct repl_job *job)
 	/* No table can be swapped meanwhile: orig is in flight. */
 	init_leg(job, &job->local, p->local);
 	job->local.bi_end_io = local_endio;
-	init_leg(job, &job->replica, READ_ONCE(p->replica));
-	job->replica.bi_end_io = replica_endio;
-	if (bdev_nowait(job->replica.bi_bdev))
+	if (p->replica_blocks || bio_op(job->orig) == REQ_OP_DISCARD) {
+		start_later(job);
+		submit_bio_noacct(&job->local);
+	} else {
+		init_replica(job);
 		job->replica.bi_opf |= REQ_NOWAIT;
-	submit_bio_noacct(&job->replica);
-	submit_bio_noacct(&job->local);
+		/* Whatever becomes of the other one. */
+		submit_bio_noacct(&job->local);
+		submit_bio_noacct(&job->replica);
+	}
 }
 
 /*
  * Ending
  */
 
-/* That a leg cannot do it is no failure of the leg. */
+/* That a leg cannot discard or write zeroes is no failure of the leg. */
 static bool not_supported(struct bio *bio)
 {
-	return bio->bi_status == BLK_STS_NOTSUPP ||
-		(bio->bi_status == BLK_STS_TARGET && !bio_has_data(bio) &&
-		 !(bio->bi_opf & REQ_PREFLUSH));
+	return (bio->bi_status == BLK_STS_NOTSUPP || bio->bi_status == BLK_STS_TARGET) &&
+		bio_op(bio) != REQ_OP_WRITE;
+}
+
+/* It would have had to wait. */
+static bool try_again(struct bio *bio)
+{
+	return (bio->bi_opf & REQ_NOWAIT) &&
+		(bio->bi_status == BLK_STS_AGAIN || bio->bi_status == BLK_STS_NOTSUPP);
 }
 
 /* The writer is to be told. p->lock held. */
@@ -321,13 +351,17 @@ static void end_job(struct repl_job *job, struct bio_list *ended)
 
 	job->ended = true;
 	if (!orig) {
-		complete(job->waiter);
+		job->own->error = job->abandoned ? -ETIMEDOUT :
+			blk_status_to_errno(job->replica.bi_status) ?:
+			blk_status_to_errno(job->local.bi_status);
+		complete(&job->own->done);
 		return;
 	}
 	if (repl_primary_io(orig)->counted) {
 		/* One leg has it, and the other may not. */
 		if (unlikely(job->local.bi_status) ||
 		    unlikely(job->replica_done && job->replica.bi_status)) {
+			repl_regions_not_discarded(p, job->first, job->last);
 			repl_regions_mark_dirty(p, job->first, job->last);
 			if (p->sync == REPL_INSYNC)
 				repl_pair_set_sync(p, REPL_RESYNC);
@@ -439,17 +473,13 @@ static void replica_endio(struct bio *bio)
 
 	bio_uninit(bio);
 	spin_lock_irqsave(&p->lock, flags);
-	if (unlikely(bio->bi_status == BLK_STS_AGAIN) && (bio->bi_opf & REQ_NOWAIT) &&
-	    !job->abandoned) {
+	if (unlikely(try_again(bio)) && !job->abandoned) {
 		send_later(job);
 		goto out;
 	}
 	job->replica_done = true;
 	if (unlikely(job->abandoned)) {
-		if (!--p->nr_abandoned) {
-			repl_retry(p);
-			wake_up_all(&p->quiet);
-		}
+		repl_abandoned_back(p, job->generation);
 	} else if (unlikely(bio->bi_status) && !not_supported(bio)) {
 		repl_replica_failed(p, REPL_REPLICA_IO, &ended);
 	}
@@ -518,42 +548,29 @@ void repl_timeout_work(struct work_struct *work)
 /* Have both legs flushed, or the replica read. */
 static int own_io(struct repl_pair *p, bool probe)
 {
-	DECLARE_COMPLETION_ONSTACK(waiter);
-	struct repl_job *job = p->flush_job;
-	int r = -EBUSY;
+	struct repl_job *job = kzalloc(sizeof(*job), GFP_NOIO);
+	struct repl_own own;
 
-	mutex_lock(&p->flush_lock);
-	spin_lock_irq(&p->lock);
-	if (!job->replica_done || !job->local_done)
-		goto out;
+	if (!job)
+		return -ENOMEM;
+	init_completion(&own.done);
+	job->p = p;
+	job->own = &own;
 	job->probe = probe;
-	job->orig = NULL;
-	job->waiter = &waiter;
-	job->sector = 0;
-	job->end = 0;
-	job_start(job);
-	job->local_done = probe;
-	job->local.bi_status = BLK_STS_OK;
-	send_later(job);
-	spin_unlock_irq(&p->lock);
-
+	INIT_LIST_HEAD(&job->unsent);
 	if (!probe) {
 		init_own(job, &job->local, p->local);
 		job->local.bi_end_io = local_endio;
-		submit_bio_noacct(&job->local);
 	}
-	wait_for_completion(&waiter);
-
 	spin_lock_irq(&p->lock);
-	if (job->abandoned)
-		r = -ETIMEDOUT;
-	else
-		r = blk_status_to_errno(job->replica.bi_status) ?:
-			blk_status_to_errno(job->local.bi_status);
-out:
+	job_start(job);
+	job->local_done = probe;
+	send_later(job);
 	spin_unlock_irq(&p->lock);
-	mutex_unlock(&p->flush_lock);
-	return r;
+	if (!probe)
+		submit_bio_noacct(&job->local);
+	wait_for_completion(&own.done);
+	return own.error;
 }
 
 /**
@@ -563,7 +580,7 @@ out:
  * A replica that fails at it is degraded then.
  *
  * Context: may sleep, for not much longer than the replica's timeout.
- * Return: 0; -EBUSY if the last one has not come back; or another negative errno.
+ * Return: 0 or a negative errno.
  */
 int repl_forward_flush(struct repl_pair *p)
 {

@@ -3,6 +3,7 @@
  * Pairs: the state of one primary, found again by its next table, and how it comes and
  * goes; its stages, errors and events.
  */
+#include <linux/blk-mq.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -99,8 +100,8 @@ static void begin(struct repl_pair *p)
 	if (!p->local)
 		return;
 	repl_resync_kick(p);
-	queue_delayed_work(p->wq, &p->clean_work, HZ);
-	mod_delayed_work(p->wq, &p->retry_work, p->retry_seconds * HZ);
+	queue_delayed_work(p->idle_wq, &p->clean_work, HZ);
+	mod_delayed_work(p->idle_wq, &p->retry_work, p->retry_seconds * HZ);
 }
 
 /**
@@ -146,6 +147,7 @@ int repl_pair_stop(struct repl_pair *p)
 		return r;
 	spin_lock_irq(&p->lock);
 	set_stage(p, REPL_DONE);
+	repl_resync_unhold(p);
 	spin_unlock_irq(&p->lock);
 	return 0;
 }
@@ -197,19 +199,19 @@ static bool is_quiet(struct repl_pair *p)
  */
 void repl_pair_suspend(struct repl_pair *p)
 {
-	bool requeue;
+	bool noflush;
 
 	if (!p->local)
 		return;
 	spin_lock_irq(&p->lock);
 	p->suspended = true;
-	requeue = p->requeue;
+	noflush = p->requeue;
 	spin_unlock_irq(&p->lock);
 	cancel_delayed_work_sync(&p->clean_work);
 	cancel_delayed_work_sync(&p->retry_work);
 	wait_event(p->quiet, is_quiet(p));
 	/* noflush: somebody is in a hurry, maybe to get rid of a replica. */
-	if (p->stage == REPL_RUNNING && !requeue)
+	if (p->stage == REPL_RUNNING && !noflush)
 		repl_regions_clean(p, true);
 	repl_log_sync(p);
 }
@@ -224,22 +226,32 @@ void repl_pair_resume(struct repl_pair *p)
 {
 	spin_lock_irq(&p->lock);
 	p->suspended = false;
-	p->requeue = false;
+	p->requeue = NULL;
 	spin_unlock_irq(&p->lock);
 	begin(p);
+}
+
+/* Whether to submit to it may take as long as it likes. */
+static bool may_block(struct block_device *bdev)
+{
+	struct request_queue *q = bdev_get_queue(bdev);
+
+	return !bdev_nowait(bdev) || (q->tag_set && q->tag_set->flags & BLK_MQ_F_BLOCKING);
 }
 
 /* Another device is the replica from now on. */
 static void swap_replica(struct repl_pair *p, bool insync)
 {
-	if (!insync)
-		repl_log_forget(p);
+	bool forgotten = !insync && !repl_log_forget(p);
+
+	if (!insync && !forgotten)
+		DMWARN("%s: the metadata device does not know of the new replica: zero it before its next use",
+		       dm_device_name(p->md));
 	spin_lock_irq(&p->lock);
-	if (!insync) {
+	if (!insync)
 		repl_regions_all(p, true);
-		if (p->log)
-			repl_log_reset(p, false);
-	}
+	if (forgotten && p->log)
+		repl_log_reset(p, false);
 	if (p->sync == REPL_DEGRADED)
 		p->resync_wanted = true;
 	else
@@ -263,7 +275,14 @@ void repl_pair_bind(struct repl_primary *table)
 	mutex_lock(&p->admin);
 	spin_lock_irq(&p->lock);
 	swapped = p->replica_nr && p->replica_nr != dev;
+	if (swapped) {
+		/* What the old one still has can do no harm to the new one. */
+		p->generation++;
+		p->nr_old += p->nr_abandoned;
+		p->nr_abandoned = 0;
+	}
 	WRITE_ONCE(p->replica, table->replica->bdev);
+	p->replica_blocks = may_block(table->replica->bdev);
 	p->replica_nr = dev;
 	p->manual_resync = table->manual_resync;
 	p->timeout = (table->timeout ?: REPL_REPLICA_TIMEOUT) * HZ;
@@ -286,10 +305,14 @@ void repl_pair_bind(struct repl_primary *table)
 
 static void pair_free(struct repl_pair *p)
 {
-	flush_work(&p->event_work);
+	if (p->idle_wq)
+		destroy_workqueue(p->idle_wq);
+	if (p->send_wq)
+		destroy_workqueue(p->send_wq);
 	if (p->wq)
 		destroy_workqueue(p->wq);
 	repl_log_destroy(p);
+	flush_work(&p->event_work);
 	repl_resync_destroy(p);
 	repl_forward_destroy(p);
 	repl_regions_destroy(p);
@@ -322,7 +345,6 @@ static void pair_init(struct repl_pair *p, struct repl_primary *table, u32 regio
 	bio_list_init(&p->held);
 	bio_list_init(&p->throttled);
 	bio_list_init(&p->runnable);
-	mutex_init(&p->flush_lock);
 	INIT_WORK(&p->run_work, repl_primary_run_work);
 	INIT_WORK(&p->send_work, repl_send_work);
 	INIT_WORK(&p->event_work, event_work);
@@ -359,7 +381,9 @@ static struct repl_pair *pair_create(struct repl_primary *table, u32 region_sect
 		return ERR_PTR(repl_refuse(ti, r, "Out of memory for the primary"));
 	pair_init(p, table, region_sectors);
 	p->wq = alloc_workqueue("dm-repl-primary", WQ_MEM_RECLAIM | COMPAT_WQ_PERCPU, 0);
-	if (!p->wq)
+	p->send_wq = alloc_workqueue("dm-repl-send", WQ_MEM_RECLAIM | COMPAT_WQ_PERCPU, 0);
+	p->idle_wq = alloc_workqueue("dm-repl-idle", COMPAT_WQ_PERCPU, 0);
+	if (!p->wq || !p->send_wq || !p->idle_wq)
 		goto bad;
 	if (p->local && (repl_regions_create(p) || repl_forward_create(p) ||
 			 repl_resync_create(p)))
@@ -444,12 +468,16 @@ struct repl_pair *repl_pair_get(struct repl_primary *table, u32 region_sectors)
 	return p;
 }
 
-static bool is_gone(struct repl_pair *p)
+/* Whether nothing of ours is out on replicas before this one; @all: nor on this one. */
+static bool is_gone(struct repl_pair *p, bool all)
 {
 	bool gone;
 
 	spin_lock_irq(&p->lock);
-	gone = !p->nr_abandoned && list_empty(&p->jobs) && repl_resync_is_quiet(p);
+	gone = !p->nr_old;
+	if (all)
+		gone = gone && !p->nr_abandoned && list_empty(&p->jobs) &&
+			repl_resync_is_quiet(p);
 	spin_unlock_irq(&p->lock);
 	return gone;
 }
@@ -477,13 +505,13 @@ void repl_pair_put(struct repl_primary *table)
 
 	if (!last) {
 		if (table->resumed && p->replica_nr != dev_nr(table->replica))
-			wait_event(p->quiet, is_gone(p));
+			wait_event(p->quiet, is_gone(p, false));
 		return;
 	}
 	spin_lock_irq(&p->lock);
 	p->suspended = true;
 	spin_unlock_irq(&p->lock);
-	wait_event(p->quiet, is_gone(p));
+	wait_event(p->quiet, is_gone(p, true));
 	cancel_delayed_work_sync(&p->clean_work);
 	cancel_delayed_work_sync(&p->retry_work);
 	cancel_delayed_work_sync(&p->resync_work);

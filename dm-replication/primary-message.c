@@ -106,7 +106,7 @@ static int do_resync(struct call *call)
 	}
 	spin_unlock_irq(&p->lock);
 	if (!r)
-		mod_delayed_work(p->wq, &p->retry_work, 0);
+		mod_delayed_work(p->idle_wq, &p->retry_work, 0);
 	return r;
 }
 
@@ -118,7 +118,7 @@ static int do_resync_rate(struct call *call)
 		return refuse(call, "it takes a number of KiB/s; 0 is no limit");
 	spin_lock_irq(&call->p->lock);
 	call->p->resync_rate = rate;
-	call->p->resync_at = jiffies;
+	call->p->resync_at = 0;
 	spin_unlock_irq(&call->p->lock);
 	if (call->p->local)
 		repl_resync_kick(call->p);

@@ -62,6 +62,14 @@ static int route(struct repl_pair *p, struct bio *bio, bool first, unsigned long
 		goto out;
 	}
 	job = first || bio_list_empty(&p->throttled) ? repl_forward_get(p, bio) : NULL;
+	if (!job && list_empty(&p->jobs)) {
+		/* A replica before this one has them all, and may keep them. */
+		if (!flush)
+			repl_regions_mark_dirty(p, io->first, io->last);
+		repl_pair_set_sync(p, REPL_RESYNC);
+		repl_resync_kick(p);
+		goto local;
+	}
 	if (!job) {
 		if (first)
 			bio_list_add_head(&p->throttled, bio);
@@ -144,6 +152,8 @@ static int primary_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *e
 	}
 	if (io->counted) {
 		spin_lock_irqsave(&p->lock, flags);
+		if (unlikely(*error))
+			repl_regions_not_discarded(p, io->first, io->last);
 		repl_regions_exit(p, io->first, io->last);
 		spin_unlock_irqrestore(&p->lock, flags);
 	}
@@ -173,7 +183,7 @@ void repl_primary_run_work(struct work_struct *work)
 		}
 		if (!bio)
 			break;
-		if (p->requeue) {
+		if (p->requeue && dm_noflush_suspending(p->requeue)) {
 			spin_unlock_irqrestore(&p->lock, flags);
 			bio->bi_status = BLK_STS_DM_REQUEUE;
 			bio_endio(bio);
@@ -197,8 +207,9 @@ static void primary_presuspend(struct dm_target *ti)
 
 	spin_lock_irq(&p->lock);
 	p->suspended = true;
+	repl_resync_unhold(p);
 	if (dm_noflush_suspending(ti)) {
-		p->requeue = true;
+		p->requeue = ti;
 		bio_list_merge(&p->runnable, &p->held);
 		bio_list_init(&p->held);
 		bio_list_merge(&p->runnable, &p->throttled);
@@ -422,9 +433,7 @@ static int primary_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ti->num_flush_bios = 1;
 	ti->num_discard_bios = 1;
 	ti->num_write_zeroes_bios = 1;
-	/* Whatever the legs do: what is in flight has to be settled. */
 	ti->per_io_data_size = sizeof(struct repl_primary_io);
-	ti->accounts_remapped_io = true;
 	return 0;
 }
 

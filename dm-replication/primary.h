@@ -15,8 +15,9 @@
  *   forward	to send a write to both legs; the job is what keeps track of it
  *   abandoned	I/O of the replica that has not come back in time: nobody waits for it
  *		any more, but until it is back no resync may begin
+ *   generation	which replica it is, of those that a pair has had one after the other
  *
- * Lock order, outermost first: repl_pairs_lock, repl_pair.admin, repl_pair.flush_lock,
+ * Lock order, outermost first: repl_pairs_lock, repl_pair.admin, repl_log.lock,
  * repl_pair.tables_lock, repl_pair.lock (irq).
  */
 #ifndef DM_REPLICATION_PRIMARY_H
@@ -50,19 +51,26 @@ struct repl_primary_io {
 	bool counted;			/* in their writers */
 };
 
+/* Who waits for I/O of our own. */
+struct repl_own {
+	struct completion done;
+	int error;
+};
+
 /* A write, discard or flush on its way to both legs. Protected by repl_pair.lock. */
 struct repl_job {
 	struct repl_pair *p;
 	struct list_head list;		/* free_jobs; or jobs, till it is abandoned */
 	struct list_head unsent;	/* p->unsent */
-	struct bio *orig;		/* NULL: our own, as of repl_forward_flush() */
-	struct completion *waiter;	/* of our own */
+	struct bio *orig;		/* valid till it has ended; NULL: our own I/O */
+	struct repl_own *own;		/* the same */
+	unsigned int generation;	/* of the replica */
 	unsigned long start;		/* jiffies */
 	sector_t sector, end;		/* the same for a flush */
 	u32 first, last;		/* regions; not for a flush */
 	bool local_done, replica_done;
 	bool abandoned;			/* the replica's bio is still out, and may stay so */
-	bool ended;			/* orig or waiter has been told */
+	bool ended;			/* orig or own has been told */
 	bool blocks;			/* somebody waits for its end */
 	bool probe;			/* of our own: a read of the replica */
 	unsigned int nr_pages;
@@ -78,6 +86,7 @@ struct repl_resync_slot {
 	bool copying;			/* has begun; else it waits for writers of the region */
 	bool discard;			/* rather than copy */
 	bool abandoned;
+	unsigned int generation;	/* of the replica */
 	unsigned long start;		/* jiffies; when copying has begun */
 	struct bio bio;			/* of a discard */
 };
@@ -93,7 +102,9 @@ struct repl_pair {
 	u32 region_sectors;
 	u8 region_shift;		/* of sectors */
 	u32 nr_regions;
-	struct workqueue_struct *wq;
+	struct workqueue_struct *wq;	/* nothing on it waits for another work */
+	struct workqueue_struct *send_wq;	/* may wait for a replica that hangs */
+	struct workqueue_struct *idle_wq;	/* waits for I/O of our own */
 	struct repl_job *jobs_memory;
 	struct repl_log *log;		/* see dirty-log.c; NULL: no metadata */
 	struct dm_kcopyd_client *kcopyd;
@@ -104,10 +115,12 @@ struct repl_pair {
 	enum repl_error error;		/* sticky; read without lock */
 	struct block_device *replica;	/* of the table that was resumed last */
 	dev_t replica_nr;
+	bool replica_blocks;		/* to submit may take long; then send_work does it */
+	unsigned int generation;	/* of the replica */
 	bool manual_resync;		/* so is this, and the next */
 	unsigned long timeout;		/* jiffies */
 	bool suspended;			/* nothing of our own begins */
-	bool requeue;			/* noflush suspend: bios that wait go back */
+	struct dm_target *requeue;	/* noflush suspend of it: bios that wait go back */
 
 	/* A bit for each region. */
 	unsigned long *written, *dirty;
@@ -116,12 +129,13 @@ struct repl_pair {
 	unsigned long *idle;		/* what the cleaner is about to clean */
 	unsigned long *discarded;	/* dirty by nothing but a discard of all of it */
 	u32 nr_dirty;
-	u16 *writers;			/* of each region: bios that have been routed */
+	u32 *writers;			/* of each region: bios that have been routed */
 
 	struct list_head jobs;		/* in flight, the oldest first */
 	struct list_head free_jobs;
 	struct list_head unsent;	/* for send_work */
-	unsigned int nr_abandoned;	/* jobs and slots */
+	unsigned int nr_abandoned;	/* jobs and slots of this replica */
+	unsigned int nr_old;		/* the same, of replicas before */
 	struct page *pages[REPL_PAIR_PAGES];
 	unsigned int nr_pages;		/* of them that are free */
 	bool watching;			/* timeout_work is queued */
@@ -135,13 +149,11 @@ struct repl_pair {
 	struct repl_resync_slot *slots;	/* REPL_RESYNC_SLOTS of them */
 	u32 resync_next;		/* where to look for a dirty region */
 	u32 resync_rate;		/* KiB/s; 0: no limit */
-	unsigned long resync_at;	/* jiffies: not before, because of the rate */
+	u64 resync_at;			/* ns: no region begins before */
 	bool resync_wanted;		/* by message, since the replica failed */
 	unsigned int retry_seconds;	/* till the next attempt to reach the replica */
 
-	struct mutex flush_lock;	/* one I/O of our own at a time */
-	struct repl_job *flush_job;	/* for that; busy while the replica has not answered */
-	struct page *probe_page;	/* what a probe reads goes here */
+	struct page *probe_page;	/* what a probe reads goes here, and is not looked at */
 
 	struct work_struct run_work;
 	struct work_struct send_work;
@@ -150,7 +162,7 @@ struct repl_pair {
 	struct delayed_work clean_work;
 	struct delayed_work resync_work;
 	struct delayed_work retry_work;
-	wait_queue_head_t quiet;	/* slots and nr_abandoned */
+	wait_queue_head_t quiet;	/* jobs, slots, nr_abandoned, nr_old */
 
 	struct mutex admin;		/* changes of stage */
 	unsigned long busy;		/* bit 0: a message is being served */
@@ -201,6 +213,7 @@ bool repl_regions_all_set(const unsigned long *map, u32 first, u32 last);
 void repl_regions_enter(struct repl_pair *p, struct bio *bio);
 void repl_regions_exit(struct repl_pair *p, u32 first, u32 last);
 void repl_regions_mark_dirty(struct repl_pair *p, u32 first, u32 last);
+void repl_regions_not_discarded(struct repl_pair *p, u32 first, u32 last);
 void repl_regions_dirty_written(struct repl_pair *p);
 void repl_regions_clean(struct repl_pair *p, bool all);
 void repl_clean_work(struct work_struct *work);
@@ -226,6 +239,8 @@ void repl_resync_destroy(struct repl_pair *p);
 bool repl_resync_holds(struct repl_pair *p, u32 first, u32 last);
 void repl_resync_kick(struct repl_pair *p);
 void repl_resync_abandon(struct repl_pair *p);
+void repl_resync_unhold(struct repl_pair *p);
+void repl_abandoned_back(struct repl_pair *p, unsigned int generation);
 bool repl_resync_is_quiet(struct repl_pair *p);
 void repl_retry(struct repl_pair *p);
 

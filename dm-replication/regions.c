@@ -140,7 +140,8 @@ void repl_regions_enter(struct repl_pair *p, struct bio *bio)
 		__set_bit(region, p->touched);
 		if (!__test_and_set_bit(region, p->written) && p->log)
 			repl_log_stale(p, region);
-		if (unlikely(discards_all(p, bio, region)))
+		/* With others in flight nobody knows which of them comes last. */
+		if (unlikely(discards_all(p, bio, region)) && p->writers[region] == 1)
 			__set_bit(region, p->discarded);
 		else
 			__clear_bit(region, p->discarded);
@@ -188,6 +189,20 @@ void repl_regions_mark_dirty(struct repl_pair *p, u32 first, u32 last)
 }
 
 /**
+ * repl_regions_not_discarded - what was to be discarded has not been, everywhere
+ * @p: the pair
+ * @first: the first region
+ * @last: the last one
+ *
+ * Context: any; p->lock held.
+ */
+void repl_regions_not_discarded(struct repl_pair *p, u32 first, u32 last)
+{
+	lockdep_assert_held(&p->lock);
+	bitmap_clear(p->discarded, first, last - first + 1);
+}
+
+/**
  * repl_regions_dirty_written - the replica may have lost whatever was not cleaned
  * @p: the pair
  *
@@ -197,6 +212,8 @@ void repl_regions_dirty_written(struct repl_pair *p)
 {
 	lockdep_assert_held(&p->lock);
 	bitmap_copy(p->dirty, p->written, p->nr_regions);
+	/* A cleaning that is under way has flushed a replica which may have lost that. */
+	bitmap_zero(p->idle, p->nr_regions);
 	WRITE_ONCE(p->nr_dirty, bitmap_weight(p->dirty, p->nr_regions));
 }
 
@@ -266,6 +283,9 @@ static bool for_words(struct repl_pair *p, bool all,
  */
 void repl_regions_clean(struct repl_pair *p, bool all)
 {
+	/* What is clean cannot be written to any more then. */
+	if (repl_log_failed(p))
+		return;
 	if (for_words(p, all, find_idle) && !repl_forward_flush(p))
 		for_words(p, all, clean_word);
 }
@@ -286,5 +306,5 @@ void repl_clean_work(struct work_struct *work)
 		repl_regions_clean(p, false);
 		repl_log_sync(p);
 	}
-	queue_delayed_work(p->wq, &p->clean_work, CLEAN_PERIOD);
+	queue_delayed_work(p->idle_wq, &p->clean_work, CLEAN_PERIOD);
 }

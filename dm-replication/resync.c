@@ -86,7 +86,7 @@ bool repl_resync_holds(struct repl_pair *p, u32 first, u32 last)
  */
 void repl_resync_kick(struct repl_pair *p)
 {
-	mod_delayed_work(p->wq, &p->resync_work, 0);
+	mod_delayed_work(p->send_wq, &p->resync_work, 0);
 }
 
 /* Who waited for a region may go on. p->lock held. */
@@ -132,14 +132,55 @@ bool repl_resync_is_quiet(struct repl_pair *p)
 {
 	unsigned int i;
 
-	for (i = 0; i < REPL_RESYNC_SLOTS; i++)
+	for (i = 0; p->slots && i < REPL_RESYNC_SLOTS; i++)
 		if (p->slots[i].copying && !p->slots[i].abandoned)
 			return false;
 	return true;
 }
 
-/* A region has been copied, or not. p->lock held. */
-static void region_done(struct repl_resync_slot *slot, enum repl_error error,
+/**
+ * repl_resync_unhold - who waits for a region whose copying has not begun may go on
+ * @p: the pair, which is being suspended or stopped: none will begin
+ *
+ * Context: any; p->lock held.
+ */
+void repl_resync_unhold(struct repl_pair *p)
+{
+	unsigned int i;
+
+	for (i = 0; p->slots && i < REPL_RESYNC_SLOTS; i++)
+		if (!p->slots[i].copying)
+			p->slots[i].busy = false;
+	release_held(p);
+}
+
+/**
+ * repl_abandoned_back - I/O that was abandoned is over
+ * @p: the pair
+ * @generation: of the replica that had it
+ *
+ * Context: any; p->lock held.
+ */
+void repl_abandoned_back(struct repl_pair *p, unsigned int generation)
+{
+	lockdep_assert_held(&p->lock);
+	if (generation != p->generation)
+		p->nr_old--;
+	else if (!--p->nr_abandoned)
+		repl_retry(p);
+	wake_up_all(&p->quiet);
+}
+
+/* What came of a region. */
+enum outcome {
+	COPIED,
+	AGAIN,				/* it is still to be copied */
+	LOCAL_FAILED,
+	REPLICA_FAILED,
+};
+
+/* p->lock held. */
+static void region_done(struct repl_resync_slot *slot, enum outcome outcome,
 			struct bio_list *ended)
 {
 	bool abandoned = slot->abandoned;
@@ -149,11 +190,15 @@ static void region_done(struct repl_resync_slot *slot, enum repl_error error,
 	slot->copying = false;
 	slot->abandoned = false;
 	if (abandoned) {
-		if (!--p->nr_abandoned)
-			repl_retry(p);
-	} else if (error) {
-		repl_replica_failed(p, error, ended);
-	} else if (__test_and_clear_bit(slot->region, p->dirty)) {
+		repl_abandoned_back(p, slot->generation);
+	} else if (outcome == REPLICA_FAILED) {
+		repl_replica_failed(p, REPL_REPLICA_IO, ended);
+	} else if (outcome == LOCAL_FAILED) {
+		/* No fault of the replica's. The others first, and not at once. */
+		repl_pair_error(p, REPL_LOCAL_IO);
+		p->resync_at = ktime_get_ns() + NSEC_PER_SEC;
+	} else if (outcome == COPIED &&
+		   __test_and_clear_bit(slot->region, p->dirty)) {
 		__clear_bit(slot->region, p->discarded);
 		WRITE_ONCE(p->nr_dirty, p->nr_dirty - 1);
 	}
@@ -167,14 +212,14 @@ static void copied(int read_failed, unsigned long write_failed, void *context)
 	struct repl_resync_slot *slot = context;
 	struct bio_list ended = BIO_EMPTY_LIST;
 	struct repl_pair *p = slot->p;
-	enum repl_error error = REPL_NO_ERROR;
+	enum outcome outcome = COPIED;
 
 	if (read_failed)
-		error = REPL_LOCAL_IO;
+		outcome = LOCAL_FAILED;
 	else if (write_failed)
-		error = REPL_REPLICA_IO;
+		outcome = REPLICA_FAILED;
 	spin_lock_irq(&p->lock);
-	region_done(slot, error, &ended);
+	region_done(slot, outcome, &ended);
 	spin_unlock_irq(&p->lock);
 	repl_end_bios(&ended);
 }
@@ -183,24 +228,19 @@ static void discard_endio(struct bio *bio)
 {
 	struct repl_resync_slot *slot = bio->bi_private;
 	struct bio_list ended = BIO_EMPTY_LIST;
-	enum repl_error error = REPL_NO_ERROR;
+	enum outcome outcome = COPIED;
 	struct repl_pair *p = slot->p;
 	unsigned long flags;
 
 	bio_uninit(bio);
 	spin_lock_irqsave(&p->lock, flags);
 	if (bio->bi_status == BLK_STS_NOTSUPP || bio->bi_status == BLK_STS_TARGET) {
-		/* Then it is copied. */
 		__clear_bit(slot->region, p->discarded);
-		slot->busy = false;
-		slot->copying = false;
-		release_held(p);
-		repl_resync_kick(p);
-	} else {
-		if (bio->bi_status)
-			error = REPL_REPLICA_IO;
-		region_done(slot, error, &ended);
+		outcome = AGAIN;
+	} else if (bio->bi_status) {
+		outcome = REPLICA_FAILED;
 	}
+	region_done(slot, outcome, &ended);
 	spin_unlock_irqrestore(&p->lock, flags);
 	repl_end_bios(&ended);
 }
@@ -242,19 +282,20 @@ static bool next_dirty(struct repl_pair *p, u32 *region)
 	return true;
 }
 
-/* Whether the rate allows another region now; if not, there will be another look. */
+/* Whether another region may begin now; if not, there will be another look. */
 static bool in_time(struct repl_pair *p, u32 region)
 {
-	unsigned long now = jiffies;
+	u64 now = ktime_get_ns(), bytes = repl_region_len(p, region) << SECTOR_SHIFT;
 
-	if (!p->resync_rate)
-		return true;
-	if (time_before(now, p->resync_at)) {
-		mod_delayed_work(p->wq, &p->resync_work, p->resync_at - now);
+	if (now < p->resync_at) {
+		mod_delayed_work(p->send_wq, &p->resync_work,
+				 nsecs_to_jiffies(p->resync_at - now) + 1);
 		return false;
 	}
-	p->resync_at = now + max_t(u64, 1, div_u64((u64)HZ * (repl_region_len(p, region) / 2),
-						   p->resync_rate));
+	/* What was lost by waking up late may be made up for. */
+	if (p->resync_rate)
+		p->resync_at = max(p->resync_at, now - 20 * NSEC_PER_MSEC) +
+			div_u64(bytes * (NSEC_PER_SEC >> 10), p->resync_rate);
 	return true;
 }
 
@@ -278,6 +319,7 @@ static bool fill_slot(struct repl_pair *p, struct repl_resync_slot *slot)
 		return false;		/* its last writer calls */
 	slot->copying = true;
 	slot->discard = test_bit(slot->region, p->discarded);
+	slot->generation = p->generation;
 	slot->start = jiffies;
 	if (!p->watching) {
 		p->watching = true;
@@ -325,14 +367,14 @@ static void resync_work(struct work_struct *work)
  */
 void repl_retry(struct repl_pair *p)
 {
-	queue_delayed_work(p->wq, &p->retry_work, p->retry_seconds * HZ);
+	queue_delayed_work(p->idle_wq, &p->retry_work, p->retry_seconds * HZ);
 }
 
-/* Is there anything to retry, and may it be? p->lock held. */
-static bool may_retry(struct repl_pair *p)
+/* Is there anything to retry, and can it be? p->lock held. */
+static bool is_lost(struct repl_pair *p)
 {
 	return p->stage == REPL_RUNNING && p->sync == REPL_DEGRADED && !p->suspended &&
-		!p->nr_abandoned && (p->resync_wanted || !p->manual_resync);
+		!p->nr_abandoned;
 }
 
 static void retry_work(struct work_struct *work)
@@ -341,21 +383,21 @@ static void retry_work(struct work_struct *work)
 	bool may;
 
 	spin_lock_irq(&p->lock);
-	may = may_retry(p);
-	if (may)
+	may = is_lost(p) && (p->resync_wanted || !p->manual_resync);
+	if (may) {
 		p->retry_seconds = min(2 * p->retry_seconds, MAX_RETRY_SECONDS);
+		p->resync_wanted = false;
+	}
 	spin_unlock_irq(&p->lock);
 	if (!may)
 		return;
 
 	if (repl_forward_probe(p)) {
-		WRITE_ONCE(p->resync_wanted, false);
 		repl_retry(p);
 		return;
 	}
 	spin_lock_irq(&p->lock);
-	if (may_retry(p)) {
-		p->resync_wanted = false;
+	if (is_lost(p)) {
 		repl_pair_set_sync(p, REPL_RESYNC);
 		repl_resync_kick(p);
 	}

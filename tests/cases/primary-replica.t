@@ -83,6 +83,26 @@ ok "the legs are equal, and have the newer write" \
 	eval "verify /dev/ram1 0x33 0 64k && equal /dev/ram0 /dev/ram1"
 dmsetup remove primary
 
+diag "an answer that comes too late"
+begin replica_timeout 2
+dm_table replica "0 2048 delay /dev/ram1 0 0 /dev/ram1 0 60000
+2048 63488 linear /dev/ram1 2048"
+ok "a write" fill $primary 0x22 0 64k
+ok "degraded" sync_is primary degraded
+ok "another one" fill $primary 0x33 0 64k
+seen=''
+for _ in {1..30}; do
+	seen+=" $(status_field primary 3)"
+	sleep 0.1
+done
+is "$(tr ' ' '\n' <<< "$seen" | sort -u | xargs)" degraded \
+	"nothing is copied while the first one may still arrive"
+dm_linear replica /dev/ram1
+ok "in sync" wait_for 40 sync_is primary insync
+ok "the replica has the second one" verify /dev/ram1 0x33 0 64k
+ok "the legs are equal" equal /dev/ram0 /dev/ram1
+dmsetup remove primary
+
 diag "many writers, and a replica that hangs"
 begin replica_timeout 3
 hang
@@ -143,8 +163,28 @@ dmsetup suspend --noflush primary
 dmsetup resume primary & swap=$!
 sleep 1
 ok "the local device is in use meanwhile" verify $primary 0x22 0 64k
-dmsetup resume replica
-ok "the swap ends" wait $swap
-ok "in sync" wait_for 40 sync_is primary insync
+ok "in sync with the new one" wait_for 40 sync_is primary insync
+ok "a write" fill $primary 0x33 1M 1M
 ok "the legs are equal" equal /dev/ram0 /dev/ram2
+ok "the old table waits for its replica" kill -0 $swap
+dmsetup resume replica
+ok "and goes" wait $swap
+ok "the legs are equal" equal /dev/ram0 /dev/ram2
+dmsetup remove primary
+
+diag "a sector that the local device cannot read"
+fill /dev/ram1 0x55
+dm_linear replica /dev/ram1
+dm_table local "0 32768 linear /dev/ram0 0
+32768 8 error
+32776 32760 linear /dev/ram0 32776"
+primary_create primary /dev/mapper/local /dev/mapper/replica $region
+ok "all but its region is copied" wait_for 30 eval '[ "$(dirty primary)" = 1 ]'
+sleep 1
+status_is "running resync 1/32 - local-io" "it is the local device that is to blame"
+ok "a write goes to both" fill $primary 0x44 0 1M
+ok "indeed" verify /dev/ram1 0x44 0 1M
+dm_linear local /dev/ram0
+ok "in sync when it can be read" wait_for 30 sync_is primary insync
+ok "the legs are equal" equal /dev/ram0 /dev/ram1
 done_testing

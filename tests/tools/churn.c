@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * churn DEVICE SECTOR SECTORS TIMES: writes a buffer again and again, by direct I/O,
- * while a thread goes on changing it.
+ * churn DEVICE SECTOR SECTORS TIMES: writes a buffer so many times, by direct I/O, each
+ * time behind the last, while a thread goes on changing it.
  *
  * Whatever reaches the device is right. But who writes it to two places has to write
  * the same to both ("The primary": a buffer that its owner changes in flight never
@@ -42,7 +42,7 @@ int main(int argc, char **argv)
 	memset(buffer, 0, size);
 	if (pthread_create(&thread, NULL, change, NULL))
 		trouble("no thread");
-	for (n = parse_number("times", argv[4]); n; n--)
+	for (n = parse_number("times", argv[4]); n; n--, sector += size / SECTOR_SIZE)
 		if (dev_write(&dev, sector, buffer, size / SECTOR_SIZE))
 			trouble("%s: %s", argv[1], strerror(errno));
 	over = true;
