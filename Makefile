@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Builds, tests and installs the dm-replication module. make help lists what
+# Builds, tests and installs the dm-replication module and its tool. make help lists what
 # there is to make. (kbuild itself reads Kbuild and not this file.)
 
 # The kernel to build for: the running one if its headers are here, else the
@@ -14,6 +14,16 @@ KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR)
 MODULE = dm-replication/dm-replication.ko
 
 CFLAGS ?= -O2 -g
+
+# The user-space tool.
+VERSION = 1.0.0
+DMREPCTL = tools/dmrepctl/dmrepctl
+DMREPCTL_BUILD = build/dmrepctl
+DMREPCTL_OBJECTS = $(patsubst tools/dmrepctl/%.c,$(DMREPCTL_BUILD)/%.o,$(wildcard tools/dmrepctl/*.c))
+DMREPCTL_FLAGS = -std=gnu11 -Wall -Wextra -DDMREPCTL_VERSION='"$(VERSION)"'
+DMREPCTL_LIBRARIES = -ldevmapper -lblkid -ljson-c
+
+# What tests use.
 TOOLS = $(patsubst %.c,%,$(wildcard tests/tools/*.c tests/crash/*.c))
 
 .PHONY: all
@@ -24,7 +34,17 @@ module: deps
 	$(KBUILD) modules
 
 .PHONY: tools
-tools: $(TOOLS)
+tools: $(DMREPCTL) $(TOOLS)
+
+$(DMREPCTL): $(DMREPCTL_OBJECTS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(DMREPCTL_LIBRARIES)
+
+# What a source includes is in the .d beside the object.
+$(DMREPCTL_BUILD)/%.o: tools/dmrepctl/%.c Makefile | deps
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(DMREPCTL_FLAGS) -MMD -c -o $@ $<
+
+-include $(wildcard $(DMREPCTL_BUILD)/*.d)
 
 $(TOOLS): %: %.c $(wildcard tests/tools/*.h tests/crash/*.h) | deps
 	$(CC) $(CFLAGS) -Wall -Wextra -pthread -o $@ $<
@@ -118,12 +138,13 @@ modules_install: module
 .PHONY: clean
 clean:
 	-[ ! -e $(KDIR) ] || $(KBUILD) clean
-	rm -rf build $(TOOLS)
+	rm -rf build $(DMREPCTL) $(TOOLS)
 
 .PHONY: help
 help:
-	@echo 'make                  the module and the test tools'
+	@echo 'make                  the module, dmrepctl and the test tools'
 	@echo 'make module           the module alone'
+	@echo 'make tools            dmrepctl and the test tools'
 	@echo 'make check            all tests, in virtual machines'
 	@echo '     TESTS="FILE..."  only these    JOBS=N  that many at once (2)'
 	@echo '     SEED=N           what the tests leave to chance, again'

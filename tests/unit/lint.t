@@ -35,7 +35,7 @@ that_match() {
 
 mapfile -t module < <(that_match '^dm-replication/.*\.[ch]$')
 mapfile -t kbuild < <(that_match '(^|/)Kbuild[^/]*$')
-mapfile -t programs < <(that_match '^tests/.*\.[ch]$')
+mapfile -t programs < <(that_match '^(tests|tools)/.*\.[ch]$')
 mapfile -t documents < <(that_match '\.(rst|md)$')
 # Few scripts have an extension.
 mapfile -t scripts < <(awk 'FNR > 2 { nextfile }
@@ -63,7 +63,7 @@ checkpatch() {
 	perl "$tools/checkpatch.pl" --no-tree --strict --terse --quiet --no-summary --show-types "$@"
 }
 
-# The test programs are not the kernel's: its macros are not there
+# The tool and the test programs are not the kernel's: its macros are not there
 # (PREFER_DEFINED_ATTRIBUTE_MACRO, PREFER_FALLTHROUGH, BIT_MACRO), ENOSYS is what
 # a system call may well return, messages have words in them that are functions'
 # names too (EMBEDDED_FUNCTION_NAME), and are not split (LONG_LINE_STRING).
@@ -119,7 +119,7 @@ restructured_text() {
 # is made by make. A path may be a pattern.
 references() {
 	local file line path
-	grep -HnoP '\]\(\K[^):]+(?=\))|\b(Documentation|dm-replication|tests)/[][\w./*-]*[\w/*]' "$@" |
+	grep -HnoP '\]\(\K[^):]+(?=\))|\b(Documentation|dm-replication|tests|tools)/[][\w./*-]*[\w/*]' "$@" |
 		while IFS=: read -r file line path; do
 			compgen -G "$path" > /dev/null || git check-ignore -q "$path" ||
 				echo "$file:$line: there is no $path"
@@ -144,7 +144,7 @@ clean "documents: what they refer to is there" references "${documents[@]}"
 clean "shellcheck" shellcheck -x -f gcc "${scripts[@]}"
 clean "kernel-doc" perl "$tools/kernel-doc" -none -Werror "${module[@]}"
 clean "checkpatch, module" checkpatch -f "${module[@]}" "${kbuild[@]}"
-clean "checkpatch, test programs" checkpatch --ignore $userspace -f "${programs[@]}"
+clean "checkpatch, programs" checkpatch --ignore $userspace -f "${programs[@]}"
 clean "sparse, and the compiler with W=1" sparse
 clean "coccinelle" coccinelle
 

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include <assert.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+
+static const struct command commands[] = {
+	{ "help", "[COMMAND]", "say what there is, or what a command takes",
+	  0, 2, NULL, help_command },
+	{ "version", "", "print the version", 0, 0, NULL, version_command },
+};
+
+static unsigned int nr_options(const struct command *command)
+{
+	unsigned int n = 0;
+
+	while (command->options && command->options[n].name)
+		n++;
+	assert(n <= MAX_OPTIONS);
+	return n;
+}
+
+const char *option(const struct invocation *in, const char *name)
+{
+	const struct option_spec *specs = in->command->options;
+	unsigned int i;
+
+	for (i = 0; i < nr_options(in->command); i++)
+		if (!strcmp(specs[i].name, name))
+			return in->values[i];
+	return NULL;
+}
+
+/*
+ * Finding a command
+ */
+
+/* How many of the words are its name; 0: it is another one. */
+static int words_of(const struct command *command, int argc, char **argv)
+{
+	size_t len = strlen(argv[0]);
+
+	if (strncmp(command->name, argv[0], len))
+		return 0;
+	if (!command->name[len])
+		return 1;
+	return argc > 1 && command->name[len] == ' ' &&
+		!strcmp(command->name + len + 1, argv[1]) ? 2 : 0;
+}
+
+static const struct command *find_command(int argc, char **argv, int *words)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(commands); i++) {
+		*words = words_of(&commands[i], argc, argv);
+		if (*words)
+			return &commands[i];
+	}
+	return NULL;
+}
+
+/* Of the commands of two words that begin with this one. */
+static bool begins_commands(const char *word)
+{
+	size_t len = strlen(word);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strncmp(commands[i].name, word, len) && commands[i].name[len] == ' ')
+			return true;
+	return false;
+}
+
+static enum outcome unknown_command(int argc, char **argv)
+{
+	unsigned int i;
+
+	if (!begins_commands(argv[0]))
+		return error(WRONG_USAGE, "there is no command %s; see dmrepctl help", argv[0]);
+	error(WRONG_USAGE, argc > 1 ? "%s %s: there is no such command" : "%s: what?",
+	      argv[0], argc > 1 ? argv[1] : "");
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strncmp(commands[i].name, argv[0], strlen(argv[0])))
+			error(WRONG_USAGE, "there is: %s", commands[i].name);
+	return WRONG_USAGE;
+}
+
+/*
+ * Parsing
+ */
+
+#define FIRST_LONG	256	/* behind all letters */
+
+/* What getopt_long() takes: the options of the command, and --help. */
+static void getopt_tables(const struct command *command, struct option *longs, char *letters)
+{
+	unsigned int i, n = nr_options(command);
+
+	*letters++ = ':';
+	*letters++ = 'h';
+	for (i = 0; i < n; i++) {
+		const struct option_spec *spec = &command->options[i];
+
+		longs[i] = (struct option){
+			.name = spec->name,
+			.has_arg = spec->value ? required_argument : no_argument,
+			.val = FIRST_LONG + i,
+		};
+		if (spec->letter)
+			*letters++ = spec->letter;
+		if (spec->letter && spec->value)
+			*letters++ = ':';
+	}
+	*letters = '\0';
+	longs[n] = (struct option){ .name = "help", .val = 'h' };
+	longs[n + 1] = (struct option){ 0 };
+}
+
+/* The number of the option that getopt_long() has found, or -1. */
+static int option_number(const struct command *command, int c)
+{
+	unsigned int i;
+
+	if (c >= FIRST_LONG)
+		return c - FIRST_LONG;
+	for (i = 0; i < nr_options(command); i++)
+		if (command->options[i].letter == c)
+			return i;
+	return -1;
+}
+
+static enum outcome bad_option(const struct command *command, int c, char *word)
+{
+	const char *what = c == ':' ? "needs a value" :
+		strchr(word, '=') ? "there is no such option, or it takes no value" :
+		"there is no such option, or it is short for several";
+
+	return error(WRONG_USAGE, "%s: %s: %s; see dmrepctl help %s", command->name, word, what,
+		     command->name);
+}
+
+static enum outcome set_option(struct invocation *in, int c)
+{
+	const struct command *command = in->command;
+	int nr = option_number(command, c);
+	const struct option_spec *spec = &command->options[nr];
+
+	if (in->values[nr] && spec->value)
+		return error(WRONG_USAGE, "%s: --%s is given twice", command->name, spec->name);
+	in->values[nr] = spec->value ? optarg : "";
+	return DONE;
+}
+
+static enum outcome check_arguments(const struct invocation *in)
+{
+	const struct command *command = in->command;
+
+	if (in->argc < command->min)
+		return error(WRONG_USAGE, "%s: something is missing; it takes: %s", command->name,
+			     command->usage);
+	if (command->max != ANY_NUMBER && in->argc > command->max)
+		return error(WRONG_USAGE, "%s: %s is one too many; it takes: %s", command->name,
+			     in->argv[command->max],
+			     command->usage[0] ? command->usage : "nothing");
+	return DONE;
+}
+
+static void print_help(const struct command *command);
+
+/* @argv[0] is the last word of the command. */
+static enum outcome parse(struct invocation *in, int argc, char **argv, bool *help)
+{
+	struct option longs[MAX_OPTIONS + 2];
+	char letters[2 * MAX_OPTIONS + 3];
+	enum outcome outcome = DONE;
+	int c;
+
+	getopt_tables(in->command, longs, letters);
+	optind = 1;
+	while (!outcome && (c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+		if (c == 'h')
+			*help = true;
+		else if (c == ':' || c == '?')
+			outcome = bad_option(in->command, c, argv[optind - 1]);
+		else
+			outcome = set_option(in, c);
+	}
+	in->argc = argc - optind;
+	in->argv = argv + optind;
+	return outcome || *help ? outcome : check_arguments(in);
+}
+
+enum outcome run_command(int argc, char **argv)
+{
+	struct invocation in = { 0 };
+	enum outcome outcome;
+	bool help = false;
+	int words;
+
+	if (!strcmp(argv[0], "--help") || !strcmp(argv[0], "-h"))
+		argv[0] = "help";
+	if (!strcmp(argv[0], "--version") || !strcmp(argv[0], "-V"))
+		argv[0] = "version";
+	in.command = find_command(argc, argv, &words);
+	if (!in.command)
+		return unknown_command(argc, argv);
+	outcome = parse(&in, argc - words + 1, argv + words - 1, &help);
+	if (outcome)
+		return outcome;
+	if (help) {
+		print_help(in.command);
+		return DONE;
+	}
+	return in.command->run(&in);
+}
+
+/*
+ * Help
+ */
+
+static void print_option(const struct option_spec *spec)
+{
+	char left[64];
+
+	snprintf(left, sizeof(left), "--%s%s%s", spec->name, spec->value ? " " : "",
+		 spec->value ? spec->value : "");
+	if (spec->letter)
+		printf("  -%c, ", spec->letter);
+	else
+		printf("      ");
+	printf("%-24s %s\n", left, spec->summary);
+}
+
+static void print_help(const struct command *command)
+{
+	unsigned int i;
+
+	printf("Usage: dmrepctl %s%s%s%s\n\n", command->name, nr_options(command) ? " [OPTIONS]" : "",
+	       command->usage[0] ? " " : "", command->usage);
+	printf("To %s.\n", command->summary);
+	if (nr_options(command))
+		puts("\nOptions:");
+	for (i = 0; i < nr_options(command); i++)
+		print_option(&command->options[i]);
+}
+
+static void print_commands(void)
+{
+	char left[64];
+	unsigned int i;
+
+	puts("Usage: dmrepctl COMMAND [OPTIONS] [ARGUMENTS]\n");
+	for (i = 0; i < ARRAY_SIZE(commands); i++) {
+		snprintf(left, sizeof(left), "%s%s%s", commands[i].name,
+			 commands[i].usage[0] ? " " : "", commands[i].usage);
+		printf("  %-26s %s\n", left, commands[i].summary);
+	}
+	puts("\ndmrepctl help COMMAND tells its options.");
+	puts("Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused for safety.");
+}
+
+enum outcome help_command(const struct invocation *in)
+{
+	const struct command *command;
+	unsigned int i;
+	int words;
+
+	if (!in->argc) {
+		print_commands();
+		return DONE;
+	}
+	command = find_command(in->argc, in->argv, &words);
+	if (command && words == in->argc) {
+		print_help(command);
+		return DONE;
+	}
+	if (command || !begins_commands(in->argv[0]) || in->argc > 1)
+		return error(WRONG_USAGE, "there is no command %s%s%s; see dmrepctl help",
+			     in->argv[0], in->argc > 1 ? " " : "", in->argc > 1 ? in->argv[1] : "");
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strncmp(commands[i].name, in->argv[0], strlen(in->argv[0])))
+			print_help(&commands[i]);
+	return DONE;
+}
+
+enum outcome version_command(const struct invocation *in)
+{
+	(void)in;
+	puts("dmrepctl " DMREPCTL_VERSION);
+	return DONE;
+}
