@@ -6,8 +6,15 @@
 #include <string.h>
 
 #include "command.h"
+#include "device.h"
+#include "library.h"
+#include "status.h"
 
 static const struct command commands[] = {
+	{ "status", "[NAME...]", "show how devices do",
+	  0, ANY_NUMBER, report_options, status_command },
+	{ "list", "[NAME...]", "show what devices there are",
+	  0, ANY_NUMBER, report_options, list_command },
 	{ "help", "[COMMAND]", "say what there is, or what a command takes",
 	  0, 2, NULL, help_command },
 	{ "version", "", "print the version", 0, 0, NULL, version_command },
@@ -289,7 +296,13 @@ enum outcome help_command(const struct invocation *in)
 
 enum outcome version_command(const struct invocation *in)
 {
+	u32 target[3];
+
 	(void)in;
 	puts("dmrepctl " DMREPCTL_VERSION);
+	/* Who is not root does not hear of it. */
+	library_init();
+	if (target_version(target))
+		printf("target   %u.%u.%u\n", target[0], target[1], target[2]);
 	return DONE;
 }

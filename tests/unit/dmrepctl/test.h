@@ -19,6 +19,8 @@
 	}								\
 } while (0)
 
+void test_kernel_log(void);
+void test_report(void);
 void test_status_line(void);
 void test_units(void);
 

@@ -9,6 +9,8 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } tests[] = {
+	{ "kernel-log", test_kernel_log },
+	{ "report", test_report },
 	{ "status-line", test_status_line },
 	{ "units", test_units },
 };

@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# cpus: 1
+#
+# dmrepctl status and list: what the devices are like, as a table and as JSON.
+. tests/lib.sh
+. tests/dmrepctl.sh
+
+diag "without a device"
+says 0 "" status
+says 0 "" list
+says 0 '{ "version":1, "devices":[ ] }' status --reportformat json
+says 1 "dmrepctl: view: there is no such device; dmrepctl list has those that are" status view
+
+diag "a view and an ingress"
+ramdisks 4 4
+dm_linear disk /dev/ram2
+META=/dev/ram3 rig 8 /dev/mapper/disk
+number=$(dm_column view major):$(dm_column view minor)
+fill /dev/mapper/view 0x11 0 64k
+fill /dev/mapper/in 0x22 64k 128k
+says 0 "\
+Name Mode Stage Epoch Active Hidden Merge% Meta Error Top
+in ingress running view
+view secondary running 1 64.00k 128.00k rw -" status
+says 0 "\
+Name Mode Stage Size Device Open Top
+in ingress running 4.00m 254:2 0 view
+view secondary running 4.00m $number 1" list
+says 0 "view:16:32:1024:4096:65536" status --noheadings --separator : --units b --nosuffix \
+	-o name,active_chunks,hidden_chunks,total_chunks,chunk_size,active view
+says 0 "view in" status --noheadings -o name -O -name
+says 0 "in" list --noheadings -o name --select 'mode=ingress'
+says_like 0 "view secondary running 4.00m $number 1 [0-9]+" list --noheadings -o +events view
+says 0 "view" status --noheadings -o name /dev/mapper/view
+says 0 '{ "version":1, "devices":[ { "name":"view", "epoch":1, "hidden":131072, "error":null } ] }' \
+	status --reportformat json -o name,epoch,hidden,error view
+says 1 "dmrepctl: disk: this is no device of dm-replication; dmrepctl list has those that are" \
+	status disk
+says 1 "dmrepctl: nobody: there is no such device; dmrepctl list has those that are
+view" status --noheadings -o name nobody view
+
+diag "a failover"
+dmsetup suspend disk
+message view failover
+says 0 "in no fenced failover" status --noheadings -o name,suspended,fence,stage in
+says 0 "view failover 0 48 0.00 0 196608" status --noheadings --units b --nosuffix \
+	-o name,stage,merged_chunks,to_merge_chunks,progress,merged,to_merge view
+dmsetup resume disk
+ok "it ends" wait_for 20 stage_is view "done"
+says 0 "view done 48 48 100.00" status --noheadings \
+	-o name,stage,merged_chunks,to_merge_chunks,progress view
+
+diag "wrong usage"
+says 2 "dmrepctl: Unrecognised field: frobnicate; dmrepctl status -o help tells the fields" \
+	status -o frobnicate
+says 2 "dmrepctl: Unrecognised selection field: x; dmrepctl status -o help tells the fields" \
+	status -S x=1
+says_like 2 "dmrepctl: --units x: there are .*" status --units x
+says 2 "dmrepctl: --reportformat xml: there are basic and json" status --reportformat xml
+says 2 "dmrepctl: list: --options is given twice" list -o name -o mode
+says 2 "dmrepctl: status: --sort: needs a value; see dmrepctl help status" status --sort
+
+diag "who is not root"
+says 1 "dmrepctl: this needs root, for device-mapper does: try sudo" as_nobody status
+dmsetup remove in && dmsetup remove view
+done_testing

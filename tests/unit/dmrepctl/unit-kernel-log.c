@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "kernel-log.h"
+#include "test.h"
+
+/* What the target logs, and the sentence in it; NULL: no reason for anything. */
+static const struct {
+	const char *line, *reason;
+} lines[] = {
+	{ "device-mapper: table: 254:3: replication: Missing the option mode (-EINVAL)",
+	  "Missing the option mode" },
+	{ "device-mapper: table: 254:3: replication: Cannot open the top /dev/x (y) (-EBUSY)",
+	  "Cannot open the top /dev/x (y)" },
+	{ "device-mapper: table: 254:3: replication: (-EINVAL)", "(-EINVAL)" },
+	{ "device-mapper: table: 254:3: replication: No errno (here)", "No errno (here)" },
+	{ "device-mapper: replication: 254:1: message 'stop' in stage none: Block replication is not running",
+	  "Block replication is not running" },
+	{ "device-mapper: replication: 254:2: message 'stop': an ingress takes none; send it to its top 254:1",
+	  "an ingress takes none; send it to its top 254:1" },
+	{ "device-mapper: replication: 254:2: message 'x", NULL },
+	{ "device-mapper: replication: 254:1: stage failover, was running", NULL },
+	{ "device-mapper: replication: 254:1: I/O error: cow-io", NULL },
+	{ "device-mapper: ioctl: error adding target to table", NULL },
+	{ "device-mapper: table: 254:3: linear: Device lookup failed", NULL },
+	{ "EXT4-fs (dm-1): mounted filesystem", NULL },
+	{ "replication: of something else", NULL },
+	{ "", NULL },
+};
+
+void test_kernel_log(void)
+{
+	const char *reason;
+	unsigned int i;
+	char line[200];
+
+	for (i = 0; i < ARRAY_SIZE(lines); i++) {
+		snprintf(line, sizeof(line), "%s", lines[i].line);
+		reason = reason_of_line(line);
+		check(!reason == !lines[i].reason, "%s", lines[i].line);
+		check(!reason || !strcmp(reason, lines[i].reason), "%s", reason);
+	}
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The commands status and list.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "library.h"
+#include "report.h"
+#include "status.h"
+
+#define STATUS_FIELDS	"name,mode,stage,epoch,active,hidden,progress,metadata,error,top"
+#define LIST_FIELDS	"name,mode,stage,size,device,open,top"
+
+const struct option_spec report_options[] = {
+	{ "options", 'o', "FIELDS", "these fields, or help; +FIELDS: these too" },
+	{ "sort", 'O', "FIELDS", "by these fields; -FIELD: downwards" },
+	{ "select", 'S', "SELECTION", "only devices of which this is true" },
+	{ "noheadings", 0, NULL, "without the line of headings" },
+	{ "separator", 0, "STRING", "between fields, which are not aligned" },
+	{ "units", 0, "UNIT", "of sizes: h, b, s, k, m, g, t, p, e" },
+	{ "nosuffix", 0, NULL, "sizes without their unit" },
+	{ "reportformat", 0, "FORMAT", "basic or json" },
+	{ 0 }
+};
+
+/* "+top" is what is there anyway, and the top. In memory of its own. */
+static char *chosen_fields(const char *fields, const char *usual)
+{
+	size_t len;
+	char *all;
+
+	if (!fields)
+		return strdup(usual);
+	if (*fields != '+')
+		return strdup(fields);
+	len = strlen(usual) + strlen(fields) + 1;
+	all = malloc(len);
+	if (all)
+		snprintf(all, len, "%s,%s", usual, fields + 1);
+	return all;
+}
+
+static bool wants_colour(const struct report_options *options)
+{
+	const char *no = getenv("NO_COLOR");
+
+	return isatty(STDOUT_FILENO) && !(no && *no) && !options->separator;
+}
+
+static enum outcome parse_report_options(const struct invocation *in, const char *usual,
+					 struct report_options *options)
+{
+	const char *sort = option(in, "sort"), *format = option(in, "reportformat");
+	const char *units = option(in, "units");
+
+	options->sort = sort ? sort : "name";
+	options->select = option(in, "select");
+	options->separator = option(in, "separator");
+	options->units = units ? units : "h";
+	options->headings = !has_option(in, "noheadings");
+	options->suffix = !has_option(in, "nosuffix");
+	if (format && strcmp(format, "json") && strcmp(format, "basic"))
+		return error(WRONG_USAGE, "--reportformat %s: there are basic and json", format);
+	options->json = format && !strcmp(format, "json");
+	options->colour = wants_colour(options);
+	options->fields = chosen_fields(option(in, "options"), usual);
+	return options->fields ? DONE : out_of_memory();
+}
+
+/* Those of the list that have been named; all, if none has. */
+static enum outcome choose_devices(const struct invocation *in, const struct device_list *all,
+				   struct device_list *chosen)
+{
+	struct device device;
+	enum outcome outcome = DONE, one;
+	int i;
+
+	chosen->n = 0;
+	chosen->devices = calloc(all->n + in->argc + 1, sizeof(*chosen->devices));
+	if (!chosen->devices)
+		return out_of_memory();
+	if (!in->argc) {
+		if (all->n)
+			memcpy(chosen->devices, all->devices, all->n * sizeof(*all->devices));
+		chosen->n = all->n;
+	}
+	for (i = 0; i < in->argc; i++) {
+		one = get_device(in->argv[i], &device);
+		if (one)
+			outcome = one;
+		else
+			chosen->devices[chosen->n++] = device;
+	}
+	return outcome;
+}
+
+static enum outcome report_devices(const struct invocation *in,
+				   const struct report_options *options)
+{
+	struct device_list all = { 0 }, chosen = { 0 };
+	enum outcome outcome, printed;
+
+	outcome = devices_available();
+	if (!outcome)
+		outcome = list_devices(&all);
+	if (outcome)
+		return outcome;
+	outcome = choose_devices(in, &all, &chosen);
+	/* Of those that are, even if another is not. */
+	if (chosen.n || !outcome) {
+		printed = print_report(options, &chosen, &all);
+		outcome = printed ? printed : outcome;
+	}
+	free_devices(&chosen);
+	free_devices(&all);
+	return outcome;
+}
+
+static enum outcome report_command(const struct invocation *in, const char *usual)
+{
+	struct report_options options = { 0 };
+	enum outcome outcome = parse_report_options(in, usual, &options);
+
+	if (outcome)
+		return outcome;
+	if (!strcmp(options.fields, "help"))
+		print_fields();
+	else
+		outcome = report_devices(in, &options);
+	free((void *)options.fields);
+	return outcome;
+}
+
+enum outcome status_command(const struct invocation *in)
+{
+	return report_command(in, STATUS_FIELDS);
+}
+
+enum outcome list_command(const struct invocation *in)
+{
+	return report_command(in, LIST_FIELDS);
+}
