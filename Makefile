@@ -44,6 +44,9 @@ $(DMREPCTL_BUILD)/%.o: tools/dmrepctl/%.c Makefile | deps
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(DMREPCTL_FLAGS) -MMD -c -o $@ $<
 
+# It has metadata.c in it, which wants the kernel's headers.
+$(DMREPCTL_BUILD)/metadata-file.o: CPPFLAGS += -Itools/dmrepctl/kernel
+
 -include $(wildcard $(DMREPCTL_BUILD)/*.d)
 
 $(TOOLS): %: %.c $(wildcard tests/tools/*.h tests/crash/*.h) | deps

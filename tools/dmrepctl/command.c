@@ -7,6 +7,7 @@
 
 #include "command.h"
 #include "device.h"
+#include "dump.h"
 #include "library.h"
 #include "status.h"
 
@@ -15,6 +16,10 @@ static const struct command commands[] = {
 	  0, ANY_NUMBER, report_options, status_command },
 	{ "list", "[NAME...]", "show what devices there are",
 	  0, ANY_NUMBER, report_options, list_command },
+	{ "check", "DEVICE...", "look whether metadata is good",
+	  1, ANY_NUMBER, check_options, check_command },
+	{ "dump", "DEVICE", "show what is on a metadata device",
+	  1, 1, dump_options, dump_command },
 	{ "help", "[COMMAND]", "say what there is, or what a command takes",
 	  0, 2, NULL, help_command },
 	{ "version", "", "print the version", 0, 0, NULL, version_command },

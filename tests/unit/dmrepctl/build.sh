@@ -13,10 +13,15 @@ build_tool() {
 		DMREPCTL_BUILD="$1" "$1/dmrepctl"
 }
 
+# tool_objects DIR: all of the tool but main()
+tool_objects() {
+	printf '%s\n' "$1"/*.o | grep -v '/main\.o$'
+}
+
 # build_unit DIR: DIR/unit, of the objects that are there
 build_unit() {
 	local objects
-	mapfile -t objects < <(printf '%s\n' "$1"/*.o | grep -v '/main\.o$')
+	mapfile -t objects < <(tool_objects "$1")
 	"${CC:-gcc}" "${sanitizers[@]}" -std=gnu11 -Wall -Wextra -Werror -Itools/dmrepctl \
 		-o "$1/unit" tests/unit/dmrepctl/*.c "${objects[@]}" -ldevmapper -lblkid -ljson-c
 }

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef TESTS_DMREPCTL_WRAP_H
+#define TESTS_DMREPCTL_WRAP_H
+
+#include "rig.h"
+
+/* The tool's: tools/dmrepctl/dump.h, whose types have the names of others here. */
+u64 check_metadata_file(int fd, u64 sectors, void (*tell)(void *context, const char *what),
+			void *context);
+
+/* What the linker makes of calls of rig_refused() and rig_reopen(). */
+void __real_rig_refused(struct rig *rig, int error, const char *why);
+void __wrap_rig_refused(struct rig *rig, int error, const char *why);
+void __real_rig_reopen(struct rig *rig);
+void __wrap_rig_reopen(struct rig *rig);
+
+#endif
