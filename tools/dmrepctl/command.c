@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "create.h"
 #include "device.h"
 #include "dump.h"
 #include "library.h"
@@ -16,6 +17,16 @@ static const struct command commands[] = {
 	  0, ANY_NUMBER, report_options, status_command },
 	{ "list", "[NAME...]", "show what devices there are",
 	  0, ANY_NUMBER, report_options, list_command },
+	{ "create secondary", "NAME", "make a view",
+	  1, 1, create_secondary_options, create_secondary_command },
+	{ "create ingress", "NAME", "make an ingress of a view",
+	  1, 1, create_ingress_options, create_ingress_command },
+	{ "create primary", "NAME", "make a primary",
+	  1, 1, create_primary_options, create_primary_command },
+	{ "remove", "NAME...", "remove devices, ingresses first",
+	  0, ANY_NUMBER, remove_options, remove_command },
+	{ "format", "DEVICE", "make it a new metadata device",
+	  1, 1, format_options, format_command },
 	{ "check", "DEVICE...", "look whether metadata is good",
 	  1, ANY_NUMBER, check_options, check_command },
 	{ "dump", "DEVICE", "show what is on a metadata device",

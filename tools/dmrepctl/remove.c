@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The command remove.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "create.h"
+#include "device.h"
+#include "use.h"
+
+#define MAX_REMOVED	256
+
+const struct option_spec remove_options[] = {
+	{ "all", 0, NULL, "all devices of dm-replication" },
+	{ "force", 'f', NULL, "even if the view's data is lost with it" },
+	{ 0 }
+};
+
+struct removal {
+	const struct device_list *all;
+	bool chosen[MAX_REMOVED];	/* of those */
+};
+
+static enum outcome choose(struct removal *removal, const char *name)
+{
+	struct device device;
+	enum outcome outcome = get_device(name, &device);
+	unsigned int i;
+
+	for (i = 0; !outcome && i < removal->all->n; i++)
+		if (!strcmp(removal->all->devices[i].name, device.name))
+			removal->chosen[i] = true;
+	return outcome;
+}
+
+static enum outcome choose_all(const struct invocation *in, struct removal *removal)
+{
+	bool all = has_option(in, "all");
+	enum outcome outcome = DONE;
+	int i;
+
+	if (!all && !in->argc)
+		return error(WRONG_USAGE, "remove: what? A NAME, or --all");
+	if (all && in->argc)
+		return error(WRONG_USAGE, "remove: either a NAME or --all");
+	if (removal->all->n > MAX_REMOVED)
+		return error(FAILED, "there are more than %d devices", MAX_REMOVED);
+	for (i = 0; i < (int)removal->all->n; i++)
+		removal->chosen[i] = all;
+	for (i = 0; !outcome && i < in->argc; i++)
+		outcome = choose(removal, in->argv[i]);
+	return outcome;
+}
+
+/* An ingress has its view open: it goes first, or the view stays. */
+static enum outcome check_ingresses(const struct removal *removal, const struct device *view,
+				    u32 *opens)
+{
+	unsigned int i;
+
+	*opens = 0;
+	for (i = 0; i < removal->all->n; i++) {
+		const struct device *device = &removal->all->devices[i];
+
+		if (device->status.mode != MODE_INGRESS ||
+		    device->status.top_major != view->major ||
+		    device->status.top_minor != view->minor)
+			continue;
+		if (!removal->chosen[i])
+			return error(REFUSED, "%s: the ingress %s is on it; dmrepctl remove %s %s",
+				     view->name, device->name, device->name, view->name);
+		++*opens;
+	}
+	return DONE;
+}
+
+/* What was written to the view is in the maps, and these are in memory alone. */
+static enum outcome check_loss(const struct device *device)
+{
+	const struct status_line *status = &device->status;
+
+	if (strcmp(status->metadata, "-"))
+		return DONE;
+	if (status->stage == STAGE_FAILOVER)
+		warning("%s: this waits for the end of the merge", device->name);
+	if ((status->stage != STAGE_RUNNING && status->stage != STAGE_FAILOVER_FAILED) ||
+	    !status->active_chunks)
+		return DONE;
+	return error(REFUSED, "%s: it has no metadata device, so what was written to it would be lost, with the checkpoint; dmrepctl failover keeps it, dmrepctl stop drops it; or --force",
+		     device->name);
+}
+
+static enum outcome check_device(const struct removal *removal, const struct device *device,
+				 bool force)
+{
+	enum outcome outcome = DONE;
+	char use[600];
+	u32 opens = 0;
+
+	if (device->status.mode == MODE_SECONDARY)
+		outcome = check_ingresses(removal, device, &opens);
+	if (outcome)
+		return outcome;
+	if (device->open_count > opens) {
+		describe_use(device->major, device->minor, use, sizeof(use));
+		return error(REFUSED, "%s: it is in use: %s", device->name, use);
+	}
+	return device->status.mode == MODE_SECONDARY && !force ? check_loss(device) : DONE;
+}
+
+static enum outcome remove_mode(const struct removal *removal, bool ingresses)
+{
+	enum outcome outcome = DONE;
+	unsigned int i;
+
+	for (i = 0; !outcome && i < removal->all->n; i++) {
+		const struct device *device = &removal->all->devices[i];
+		bool is_ingress = device->status.mode == MODE_INGRESS;
+
+		if (removal->chosen[i] && is_ingress == ingresses)
+			outcome = remove_device(device->name);
+	}
+	return outcome;
+}
+
+enum outcome remove_command(const struct invocation *in)
+{
+	struct device_list all = { 0 };
+	struct removal removal = { .all = &all };
+	enum outcome outcome = devices_available();
+	unsigned int i;
+
+	if (!outcome)
+		outcome = list_devices(&all);
+	if (!outcome)
+		outcome = choose_all(in, &removal);
+	/* All or nothing. */
+	for (i = 0; !outcome && i < all.n; i++)
+		if (removal.chosen[i])
+			outcome = check_device(&removal, &all.devices[i], has_option(in, "force"));
+	if (!outcome)
+		outcome = remove_mode(&removal, true);
+	if (!outcome)
+		outcome = remove_mode(&removal, false);
+	free_devices(&all);
+	return outcome;
+}
