@@ -9,6 +9,7 @@
 #include "create.h"
 #include "device.h"
 #include "dump.h"
+#include "job.h"
 #include "library.h"
 #include "status.h"
 
@@ -23,6 +24,16 @@ static const struct command commands[] = {
 	  1, 1, create_ingress_options, create_ingress_command },
 	{ "create primary", "NAME", "make a primary",
 	  1, 1, create_primary_options, create_primary_command },
+	{ "start", "NAME", "begin to replicate, after --manual-start",
+	  1, 1, NULL, start_command },
+	{ "checkpoint", "NAME", "move the view to what the primary has written",
+	  1, 1, mounted_options, checkpoint_command },
+	{ "failover", "NAME", "make the view's content the disk",
+	  1, 1, failover_options, failover_command },
+	{ "stop", "NAME", "end, with what the primary has written",
+	  1, 1, mounted_options, stop_command },
+	{ "get-error", "NAME", "print the first error; fail if there is one",
+	  1, 1, NULL, get_error_command },
 	{ "remove", "NAME...", "remove devices, ingresses first",
 	  0, ANY_NUMBER, remove_options, remove_command },
 	{ "format", "DEVICE", "make it a new metadata device",

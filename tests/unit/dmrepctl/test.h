@@ -20,6 +20,7 @@
 } while (0)
 
 void test_kernel_log(void);
+void test_progress(void);
 void test_report(void);
 void test_status_line(void);
 void test_units(void);

@@ -10,6 +10,7 @@ static const struct {
 	void (*run)(void);
 } tests[] = {
 	{ "kernel-log", test_kernel_log },
+	{ "progress", test_progress },
 	{ "report", test_report },
 	{ "status-line", test_status_line },
 	{ "units", test_units },

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The commands that send messages: start, checkpoint, failover, stop, get-error. Each
+ * looks first whether it would do harm, and failover waits for the end of the merge.
+ */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "device.h"
+#include "job.h"
+#include "progress.h"
+#include "units.h"
+#include "use.h"
+
+const struct option_spec mounted_options[] = {
+	{ "force", 'f', NULL, "even if the view is mounted" },
+	{ 0 }
+};
+
+const struct option_spec failover_options[] = {
+	{ "yes", 'y', NULL, "even if the ingress is open" },
+	{ "no-wait", 0, NULL, "do not wait for the end of the merge" },
+	{ 0 }
+};
+
+/* The device that is named, which takes messages. */
+static enum outcome get_recipient(const struct invocation *in, struct device *device)
+{
+	enum outcome outcome = devices_available();
+	struct device_list all;
+	const struct device *top;
+
+	if (!outcome)
+		outcome = get_device(in->argv[0], device);
+	if (outcome || device->status.mode != MODE_INGRESS)
+		return outcome;
+	if (list_devices(&all))
+		return FAILED;
+	top = find_device(&all, device->status.top_major, device->status.top_minor);
+	error(FAILED, "%s: this is an ingress; its view is to be told: dmrepctl %s %s",
+	      device->name, in->command->name, top ? top->name : "VIEW");
+	free_devices(&all);
+	return FAILED;
+}
+
+/* For what would take the ground from under a filesystem's feet. */
+static enum outcome check_unmounted(const struct invocation *in, const struct device *device)
+{
+	char where[600];
+
+	if (device->status.stage != STAGE_RUNNING || has_option(in, "force") ||
+	    !find_mount(device->major, device->minor, where, sizeof(where)))
+		return DONE;
+	return error(REFUSED, "%s: its content is about to change, but %s; umount it, or --force",
+		     device->name, where);
+}
+
+/* The target takes it as done. */
+static bool nothing_to_do(const struct device *device)
+{
+	if (device->status.stage != STAGE_DONE && device->status.stage != STAGE_FAILOVER)
+		return false;
+	warning("%s: stage %s: there is nothing to do", device->name,
+		stage_name(device->status.stage));
+	return true;
+}
+
+enum outcome start_command(const struct invocation *in)
+{
+	struct device device;
+	enum outcome outcome = get_recipient(in, &device);
+
+	if (outcome || nothing_to_do(&device))
+		return outcome;
+	return send_message(&device, "start", NULL, 0);
+}
+
+static enum outcome change_content(const struct invocation *in, const char *message)
+{
+	struct device device;
+	enum outcome outcome = get_recipient(in, &device);
+
+	if (outcome || nothing_to_do(&device))
+		return outcome;
+	outcome = check_unmounted(in, &device);
+	return outcome ? outcome : send_message(&device, message, NULL, 0);
+}
+
+enum outcome checkpoint_command(const struct invocation *in)
+{
+	return change_content(in, "checkpoint");
+}
+
+enum outcome stop_command(const struct invocation *in)
+{
+	return change_content(in, "stop");
+}
+
+/* The status is 0 only if there is none. */
+enum outcome get_error_command(const struct invocation *in)
+{
+	struct device device;
+	enum outcome outcome = get_recipient(in, &device);
+	char reply[256];
+
+	if (!outcome)
+		outcome = send_message(&device, "get_error", reply, sizeof(reply));
+	if (outcome)
+		return outcome;
+	puts(reply);
+	return strcmp(reply, "none") ? FAILED : DONE;
+}
+
+/*
+ * Waiting
+ */
+
+static atomic_bool interrupted;
+
+static void on_signal(int signal)
+{
+	/* SIGALRM only ends a wait, so that progress is shown. */
+	if (signal != SIGALRM)
+		interrupted = true;
+}
+
+/* Without SA_RESTART, for a wait is to end. */
+static void catch_signals(unsigned int interval)
+{
+	static const int signals[] = { SIGALRM, SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action = { .sa_handler = on_signal };
+	struct itimerval timer = {
+		.it_interval = { .tv_sec = interval / 1000000, .tv_usec = interval % 1000000 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaction(signals[i], &action, NULL);
+	timer.it_value = timer.it_interval;
+	setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static void stop_timer(void)
+{
+	struct itimerval timer = { 0 };
+
+	setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static void show(struct progress *progress, const struct status_line *status)
+{
+	u64 chunk = status->chunk_sectors * SECTOR_BYTES;
+
+	progress_show(progress, status->merged * chunk, status->to_merge * chunk);
+}
+
+/* Until the merge has ended, in whatever way. False: somebody wants us to end before. */
+static bool wait_for_merge(struct device *device, struct progress *progress, bool *gone)
+{
+	*gone = false;
+	catch_signals(progress_interval(progress));
+	while (device->status.stage == STAGE_FAILOVER && !interrupted && !*gone) {
+		show(progress, &device->status);
+		*gone = wait_event(device) == WAIT_GONE || !refresh_device(device);
+	}
+	stop_timer();
+	progress_end(progress);
+	return *gone || device->status.stage != STAGE_FAILOVER;
+}
+
+static enum outcome follow_merge(struct device *device)
+{
+	const struct status_line *status = &device->status;
+	char size[SIZE_TEXT_BYTES], time[SIZE_TEXT_BYTES];
+	struct progress progress;
+	bool gone;
+
+	progress_begin(&progress, device->name, "merging");
+	if (!wait_for_merge(device, &progress, &gone)) {
+		warning("%s: the merge goes on; dmrepctl failover %s waits for its end, dmrepctl status %s shows how far it is",
+			device->name, device->name, device->name);
+		return FAILED;
+	}
+	if (gone)
+		return error(FAILED, "%s: it has been removed", device->name);
+	if (status->stage != STAGE_DONE)
+		return error(FAILED, "%s: the merge has failed: %s; the view is whole, and in use; when the cause is gone, dmrepctl failover %s goes on with it",
+			     device->name, status->error, device->name);
+	printf("%s: done, %s merged in %s\n", device->name,
+	       format_size(status->to_merge * status->chunk_sectors * SECTOR_BYTES, size),
+	       format_duration(progress_seconds(&progress), time));
+	return DONE;
+}
+
+/*
+ * Failover
+ */
+
+/* The ingress of a view that somebody has open; false: there is none. */
+static bool find_open_ingress(const struct device *view, char name[NAME_BYTES])
+{
+	struct device_list all;
+	bool found = false;
+	unsigned int i;
+
+	if (list_devices(&all))
+		return false;
+	for (i = 0; i < all.n && !found; i++) {
+		const struct device *device = &all.devices[i];
+
+		found = device->status.mode == MODE_INGRESS && device->open_count &&
+			device->status.top_major == view->major &&
+			device->status.top_minor == view->minor;
+		if (found)
+			snprintf(name, NAME_BYTES, "%s", device->name);
+	}
+	free_devices(&all);
+	return found;
+}
+
+/* Whoever has the ingress open may be a server, and behind it a primary that is alive. */
+static enum outcome confirm(const struct device *view)
+{
+	char ingress[NAME_BYTES], answer[16] = "";
+
+	if (!find_open_ingress(view, ingress))
+		return DONE;
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+		return error(REFUSED, "%s: the ingress %s is open, perhaps for a primary that is alive: it would get errors, and its writes since the last checkpoint would be lost; if that may be, --yes",
+			     view->name, ingress);
+	printf("%s: the ingress %s is open, perhaps for a primary that is alive: it will get errors, and its writes since the last checkpoint will be lost. Fail over? [y/N] ",
+	       view->name, ingress);
+	fflush(stdout);
+	if (fgets(answer, sizeof(answer), stdin) &&
+	    (!strcasecmp(answer, "y\n") || !strcasecmp(answer, "yes\n")))
+		return DONE;
+	return error(REFUSED, "%s: nothing was done", view->name);
+}
+
+enum outcome failover_command(const struct invocation *in)
+{
+	struct device device;
+	enum outcome outcome = get_recipient(in, &device);
+
+	if (!outcome && device.status.mode != MODE_SECONDARY)
+		outcome = error(FAILED, "%s: this is a %s; it is the view that fails over",
+				device.name, mode_name(device.status.mode));
+	if (outcome)
+		return outcome;
+	if (device.status.stage == STAGE_DONE) {
+		warning("%s: stage done: there is nothing to do", device.name);
+		return DONE;
+	}
+	if (device.status.stage == STAGE_RUNNING && !has_option(in, "yes"))
+		outcome = confirm(&device);
+	if (!outcome)
+		outcome = send_message(&device, "failover", NULL, 0);
+	if (outcome || has_option(in, "no-wait"))
+		return outcome;
+	if (!refresh_device(&device))
+		return error(FAILED, "%s: it has been removed", device.name);
+	return follow_merge(&device);
+}
