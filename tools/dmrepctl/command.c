@@ -9,8 +9,10 @@
 #include "create.h"
 #include "device.h"
 #include "dump.h"
+#include "events.h"
 #include "job.h"
 #include "library.h"
+#include "metrics.h"
 #include "status.h"
 
 static const struct command commands[] = {
@@ -18,6 +20,10 @@ static const struct command commands[] = {
 	  0, ANY_NUMBER, report_options, status_command },
 	{ "list", "[NAME...]", "show what devices there are",
 	  0, ANY_NUMBER, report_options, list_command },
+	{ "events", "", "show what changes, as it happens",
+	  0, 0, events_options, events_command },
+	{ "metrics", "", "print what Prometheus may want to know",
+	  0, 0, metrics_options, metrics_command },
 	{ "create secondary", "NAME", "make a view",
 	  1, 1, create_secondary_options, create_secondary_command },
 	{ "create ingress", "NAME", "make an ingress of a view",

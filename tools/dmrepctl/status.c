@@ -9,11 +9,15 @@
 #include "library.h"
 #include "report.h"
 #include "status.h"
+#include "watch.h"
+
+#define WATCH_INTERVAL	1000	/* milliseconds */
 
 #define STATUS_FIELDS	"name,mode,stage,epoch,active,hidden,progress,metadata,error,top"
 #define LIST_FIELDS	"name,mode,stage,size,device,open,top"
 
 const struct option_spec report_options[] = {
+	{ "watch", 'w', NULL, "again and again, as things change" },
 	{ "options", 'o', "FIELDS", "these fields, or help; +FIELDS: these too" },
 	{ "sort", 'O', "FIELDS", "by these fields; -FIELD: downwards" },
 	{ "select", 'S', "SELECTION", "only devices of which this is true" },
@@ -102,9 +106,7 @@ static enum outcome report_devices(const struct invocation *in,
 	struct device_list all = { 0 }, chosen = { 0 };
 	enum outcome outcome, printed;
 
-	outcome = devices_available();
-	if (!outcome)
-		outcome = list_devices(&all);
+	outcome = list_devices(&all);
 	if (outcome)
 		return outcome;
 	outcome = choose_devices(in, &all, &chosen);
@@ -118,6 +120,38 @@ static enum outcome report_devices(const struct invocation *in,
 	return outcome;
 }
 
+/*
+ * At each event, and each second, for what the stores hold changes without. On a terminal
+ * in the same place.
+ */
+static enum outcome watch_devices(const struct invocation *in,
+				  const struct report_options *options)
+{
+	struct watch watch;
+	enum outcome outcome = watch_open(&watch);
+	bool first = true;
+
+	if (outcome)
+		return outcome;
+	while (!outcome) {
+		if (isatty(STDOUT_FILENO))
+			printf("\033[H\033[2J");
+		else if (!first && !options->json)
+			putchar('\n');
+		first = false;
+		outcome = watch_arm(&watch);
+		if (!outcome)
+			outcome = report_devices(in, options);
+		/* Nobody reads any more. */
+		if (fflush(stdout))
+			break;
+		if (!outcome)
+			outcome = watch_wait(&watch, WATCH_INTERVAL);
+	}
+	watch_close(&watch);
+	return outcome;
+}
+
 static enum outcome report_command(const struct invocation *in, const char *usual)
 {
 	struct report_options options = { 0 };
@@ -125,10 +159,15 @@ static enum outcome report_command(const struct invocation *in, const char *usua
 
 	if (outcome)
 		return outcome;
-	if (!strcmp(options.fields, "help"))
+	if (!strcmp(options.fields, "help")) {
 		print_fields();
-	else
-		outcome = report_devices(in, &options);
+	} else {
+		outcome = devices_available();
+		if (!outcome && has_option(in, "watch"))
+			outcome = watch_devices(in, &options);
+		else if (!outcome)
+			outcome = report_devices(in, &options);
+	}
 	free((void *)options.fields);
 	return outcome;
 }

@@ -19,7 +19,9 @@
 	}								\
 } while (0)
 
+void test_events(void);
 void test_kernel_log(void);
+void test_metrics(void);
 void test_progress(void);
 void test_report(void);
 void test_status_line(void);

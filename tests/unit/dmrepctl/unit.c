@@ -9,7 +9,9 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } tests[] = {
+	{ "events", test_events },
 	{ "kernel-log", test_kernel_log },
+	{ "metrics", test_metrics },
 	{ "progress", test_progress },
 	{ "report", test_report },
 	{ "status-line", test_status_line },
