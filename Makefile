@@ -130,13 +130,29 @@ check-kernels: tools
 	@tests/deps check kernels
 	@KERNELS="$(KERNELS)" tests/kernels/debian $(TESTS)
 
-.PHONY: install modules_install
-install: modules_install
+# make install DESTDIR=... prefix=/usr
+prefix ?= /usr/local
+
+.PHONY: install modules_install tools_install
+install: modules_install tools_install
+ifeq ($(DESTDIR),)
 	depmod $(KVER)
+endif
 
 # Debian's kernels are configured to sign, but the key is Debian's: do not try.
 modules_install: module
-	$(KBUILD) CONFIG_MODULE_SIG_ALL= modules_install
+	$(KBUILD) CONFIG_MODULE_SIG_ALL= INSTALL_MOD_PATH=$(DESTDIR) modules_install
+
+tools_install: $(DMREPCTL) build/dmrepctl.8
+	install -D -m 755 $(DMREPCTL) $(DESTDIR)$(prefix)/sbin/dmrepctl
+	install -D -m 644 build/dmrepctl.8 $(DESTDIR)$(prefix)/share/man/man8/dmrepctl.8
+	install -D -m 644 tools/dmrepctl/completion.bash \
+		$(DESTDIR)$(prefix)/share/bash-completion/completions/dmrepctl
+
+build/%.8: Documentation/%.8.rst
+	@tests/deps man
+	@mkdir -p $(@D)
+	rst2man --report=1 --halt=2 $< $@
 
 .PHONY: clean
 clean:
@@ -166,7 +182,9 @@ help:
 	@echo 'make bench-check      fails if any costs more than it did'
 	@echo 'make bench-keep       keeps what it costs, for bench-check'
 	@echo 'make profile LINE=... where the instructions of one line go'
-	@echo 'make install          installs the module'
+	@echo 'make install          installs the module, dmrepctl and its man page'
+	@echo 'make tools_install    the latter two alone'
+	@echo '     DESTDIR=DIR prefix=/usr  there, instead of /usr/local'
 	@echo 'make clean'
 	@echo
 	@echo 'KVER=VERSION builds and tests for another installed kernel,'

@@ -1,0 +1,75 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What belongs to dmrepctl beside the program: the man page has every command and
+# option, the completion knows them, and make installs all of it where it is told to.
+
+. tests/tap.sh
+. tests/unit/dmrepctl/build.sh
+
+command -v rst2man > /dev/null || skip_all "there is no rst2man"
+root=$scratch/root
+
+install_tools() {
+	make -s tools_install DESTDIR="$root" prefix=/usr DMREPCTL="$scratch/tool/dmrepctl" \
+		DMREPCTL_BUILD="$scratch/tool" CFLAGS="${sanitizers[*]}"
+}
+ok "it is built" build_tool "$scratch/tool" || exit
+ok "it is installed" install_tools || exit
+is "$(cd "$root" && find . -type f | sort)" "\
+./usr/sbin/dmrepctl
+./usr/share/bash-completion/completions/dmrepctl
+./usr/share/man/man8/dmrepctl.8" "what there is"
+PATH=$root/usr/sbin:$PATH
+
+diag "the man page"
+page=$root/usr/share/man/man8/dmrepctl.8
+is "$(sed -n '/^\.SH NAME/{n;p}' "$page")" 'dmrepctl \- manage devices of dm-replication' "it has a name"
+if command -v man > /dev/null; then
+	man --warnings -E UTF-8 -l -Tutf8 -Z "$page" > /dev/null 2> "$scratch/warnings"
+	# Where two columns are narrow, lines cannot be of the same length.
+	is "$(grep -v 'cannot adjust' "$scratch/warnings")" "" "man has nothing to say about it"
+fi
+
+# Of the table in the help; some are of two words.
+mapfile -t commands < <(dmrepctl help | sed -nE 's/^  ([a-z][a-z -]*[a-z])( [][A-Z.]+)?  +.*/\1/p')
+ok "commands" [ ${#commands[@]} -gt 10 ]
+source=Documentation/dmrepctl.8.rst
+for name in "${commands[@]}"; do
+	# shellcheck disable=SC2086 # one or two words
+	options=$(dmrepctl help $name | sed -nE 's/^ +(-., )?(--[a-z-]+) .*/\2/p')
+	missing=''
+	grep -q -- "\*\*$name\*\*" $source || missing=" itself"
+	for option in $options; do
+		grep -qE -- "(^  |, |\*\*)$option( |\*|$)" $source || missing+=" $option"
+	done
+	is "$missing" "" "$name"
+done
+dmrepctl status -o help | awk '{ print $1 }' > "$scratch/fields"
+ok "fields" [ "$(wc -l < "$scratch/fields")" -gt 20 ]
+
+diag "completion"
+# completes WORD... EXPECTED: the last word, with what may be there
+completes() {
+	local COMP_WORDS=(dmrepctl "${@:1:$# - 1}") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+	_dmrepctl
+	is "${COMPREPLY[*]}" "${*: -1}" "dmrepctl ${*:1:$# - 1}"
+}
+# shellcheck source=tools/dmrepctl/completion.bash
+. "$root/usr/share/bash-completion/completions/dmrepctl"
+completes "" "$(printf '%s\n' "${commands[@]%% *}" | sort -u | tr '\n' ' ' | sed 's/ $//')"
+completes che "check checkpoint"
+completes create "" "ingress primary secondary"
+completes create s secondary
+completes create secondary --a --active
+completes create ingress --t --top
+completes failover -- "--yes --no-wait"
+completes status --reportformat "" "basic json"
+completes status -O act "active active_chunks"
+completes help fail failover
+completes frobnicate "" ""
+: > "$scratch/some file"
+completes check "$scratch/some" "$scratch/some file"
+completes create secondary x --active "$scratch/some" "$scratch/some file"
+
+done_testing
