@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# timeout: 900
 # cpus: 1
 #
 # dmrepctl create, format and remove: what would be overwritten or lost is not touched,
@@ -210,4 +211,14 @@ says 0 "0 8192 replication primary - - $S 128 4 manual_start insync replica_time
 says 2 "dmrepctl: --replica-timeout 5s: this is no number of seconds" \
 	create primary p --local none --replica $S --metadata none --replica-timeout 5s
 nothing_there
+
+diag "without the module"
+rmmod dm_replication
+says 0 "" status
+says_like 1 "dmrepctl: the module dm-replication is not loaded, and modprobe does not find it: .*" \
+	"${create[@]}" -m none
+echo "install dm-replication insmod $REPL_MODULE" > /etc/modprobe.d/dm-replication.conf
+says 0 "" "${create[@]}" -m none
+is "$(stage view)" running "it has been loaded"
+says 0 "" remove view
 done_testing

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# timeout: 900
 # cpus: 1
 #
 # dmrepctl start, checkpoint, failover, stop and get-error: the whole safe sequence, and
@@ -50,6 +51,13 @@ says 3 "dmrepctl: view: $mounted" checkpoint view
 says 3 "dmrepctl: view: $mounted" stop view
 is "$(status_field view 3) $(stage view)" "$epoch running" "nothing has happened"
 umount "$scratch/mnt"
+unshare --mount sh -c "mount $view $scratch/mnt && touch $scratch/mounted && exec sleep 1000" &
+elsewhere=$!
+ok "a mount of which nobody else knows" wait_for 20 [ -e "$scratch/mounted" ]
+says_like 3 "dmrepctl: view: its content is about to change, but somebody has claimed it, .*--force" \
+	checkpoint view
+kill $elsewhere
+wait $elsewhere
 dm_linear above $view
 mount /dev/mapper/above "$scratch/mnt"
 says 3 "dmrepctl: view: ${mounted/view is/above is}" checkpoint view

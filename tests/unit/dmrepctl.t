@@ -45,7 +45,14 @@ says 2 "dmrepctl: there is no command frobnicate; $see$" help frobnicate
 says 2 "dmrepctl: help: c is one too many; it takes: \[COMMAND\]$" help a b c
 says 2 "dmrepctl: version: now is one too many; it takes: nothing$" version now
 says 2 "dmrepctl: version: --frobnicate: there is no such option.*; $see version$" version --frobnicate
-says 2 "dmrepctl: version: -x: there is no such option.*; $see version$" version -x
+says 2 "dmrepctl: version: -x: there is no such option; $see version$" version -x
+says 2 "dmrepctl: dump: -x: there is no such option; $see dump$" dump -jx image
+says 2 "dmrepctl: status: -o: needs a value; $see status$" status -o
+says 2 "dmrepctl: status: --sort: needs a value; $see status$" status --sort
+says 2 "dmrepctl: status: --no: there is no such option, or it is short for several; $see status$" status --no
+says 2 "dmrepctl: dump: --json=yes: there is no such option, or it takes no value; $see dump$" dump --json=yes image
+says 2 "dmrepctl: create: what\?.dmrepctl: there is: create secondary" create
+says 2 "dmrepctl: create tertiary: there is no such command" create tertiary
 
 diag "output that cannot be written"
 "$scratch/tool/dmrepctl" help > /dev/full 2> "$scratch/error"

@@ -173,14 +173,18 @@ static int option_number(const struct command *command, int c)
 	return -1;
 }
 
-static enum outcome bad_option(const struct command *command, int c, char *word)
+/* @word is the last one that getopt_long() has done with. */
+static enum outcome bad_option(const struct command *command, int c, const char *word)
 {
+	char letter[] = { '-', optopt, '\0' };
+	bool is_short = optopt > 0 && optopt < FIRST_LONG;
 	const char *what = c == ':' ? "needs a value" :
+		is_short ? "there is no such option" :
 		strchr(word, '=') ? "there is no such option, or it takes no value" :
 		"there is no such option, or it is short for several";
 
-	return error(WRONG_USAGE, "%s: %s: %s; see dmrepctl help %s", command->name, word, what,
-		     command->name);
+	return error(WRONG_USAGE, "%s: %s: %s; see dmrepctl help %s", command->name,
+		     is_short ? letter : word, what, command->name);
 }
 
 static enum outcome set_option(struct invocation *in, int c)

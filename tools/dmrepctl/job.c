@@ -51,13 +51,18 @@ static enum outcome get_recipient(const struct invocation *in, struct device *de
 /* For what would take the ground from under a filesystem's feet. */
 static enum outcome check_unmounted(const struct invocation *in, const struct device *device)
 {
-	char where[600];
+	char where[600], path[NAME_BYTES + 16];
 
-	if (device->status.stage != STAGE_RUNNING || has_option(in, "force") ||
-	    !find_mount(device->major, device->minor, where, sizeof(where)))
+	if (device->status.stage != STAGE_RUNNING || has_option(in, "force"))
 		return DONE;
-	return error(REFUSED, "%s: its content is about to change, but %s; umount it, or --force",
-		     device->name, where);
+	snprintf(path, sizeof(path), "/dev/mapper/%s", device->name);
+	if (find_mount(device->major, device->minor, where, sizeof(where)))
+		return error(REFUSED, "%s: its content is about to change, but %s; umount it, or --force",
+			     device->name, where);
+	if (is_claimed_elsewhere(path, device->major, device->minor))
+		return error(REFUSED, "%s: its content is about to change, but somebody has claimed it, perhaps by a mount in a container; umount it, or --force",
+			     device->name);
+	return DONE;
 }
 
 /* The target takes it as done. */

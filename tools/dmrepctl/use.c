@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "use.h"
 
@@ -216,6 +219,18 @@ static bool list_holders(u32 major, u32 minor, char *text, size_t len)
 	if (dir)
 		closedir(dir);
 	return at;
+}
+
+bool is_claimed_elsewhere(const char *path, u32 major, u32 minor)
+{
+	int fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
+	char text[128];
+
+	if (fd >= 0) {
+		close(fd);
+		return false;
+	}
+	return errno == EBUSY && !list_holders(major, minor, text, sizeof(text));
 }
 
 void describe_use(u32 major, u32 minor, char *text, size_t len)

@@ -13,6 +13,12 @@
  */
 bool find_mount(u32 major, u32 minor, char *text, size_t len);
 
+/*
+ * Whether somebody has claimed it of whom the above knows nothing, as if it was mounted
+ * in another namespace. What lies on it is not meant.
+ */
+bool is_claimed_elsewhere(const char *path, u32 major, u32 minor);
+
 /* Who has claimed it, so far as that can be told; for people. */
 void describe_use(u32 major, u32 minor, char *text, size_t len);
 
