@@ -478,11 +478,10 @@ static void replica_endio(struct bio *bio)
 		goto out;
 	}
 	job->replica_done = true;
-	if (unlikely(job->abandoned)) {
+	if (unlikely(job->abandoned))
 		repl_abandoned_back(p, job->generation);
-	} else if (unlikely(bio->bi_status) && !not_supported(bio)) {
+	else if (unlikely(bio->bi_status) && !not_supported(bio))
 		repl_replica_failed(p, REPL_REPLICA_IO, &ended);
-	}
 	settle(job, &ended);
 out:
 	spin_unlock_irqrestore(&p->lock, flags);

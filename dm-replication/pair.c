@@ -245,7 +245,7 @@ static void swap_replica(struct repl_pair *p, bool insync)
 	bool forgotten = !insync && !repl_log_forget(p);
 
 	if (!insync && !forgotten)
-		DMWARN("%s: the metadata device does not know of the new replica: zero it before its next use",
+		DMWARN("%s: a new replica is not recorded: zero the metadata before its next use",
 		       dm_device_name(p->md));
 	spin_lock_irq(&p->lock);
 	if (!insync)

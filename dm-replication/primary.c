@@ -304,7 +304,8 @@ static int parse_options(struct repl_primary *table, struct dm_arg_set *as)
 				break;
 		if (!strncmp(opt, "top", 3))
 			return repl_refuse(ti, -EINVAL,
-					   "The primary side does not support option top-id: %s", opt);
+					   "The primary side does not support option top-id: %s",
+					   opt);
 		if (i == ARRAY_SIZE(flags))
 			return repl_refuse(ti, -EINVAL,
 					   "Unknown option %s; a primary has manual_start, insync, manual_resync and replica_timeout",

@@ -34,7 +34,7 @@ fill /dev/ram0 0x11
 fill /dev/ram1 0x22
 for i in 0 1 2; do
 	names=(local replica meta)
-	dm_linear ${names[i]} /dev/ram$i
+	dm_linear "${names[i]}" /dev/ram$i
 done
 
 diag "a new metadata device"
@@ -88,7 +88,7 @@ ok "a write" fill $primary 0x55 4M 1M
 status_is "running degraded 16/512 rw replica-io" "16 regions are dirty"
 dmsetup remove primary
 begin manual_resync
-ok "it comes back with them" eval '[ "$(dirty primary)" = 16 ]'
+is "$(dirty primary)" 16 "it comes back with them"
 dm_linear replica /dev/ram1
 message primary resync > /dev/null
 ok "in sync" wait_for 30 sync_is primary insync

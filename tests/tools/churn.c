@@ -15,12 +15,11 @@ static atomic_bool over;
 
 static void *change(__maybe_unused void *unused)
 {
-	volatile unsigned char *at = buffer;
 	unsigned char value = 0;
 	size_t i = 0;
 
 	while (!over) {
-		at[i] = value++;
+		__atomic_store_n(&buffer[i], value++, __ATOMIC_RELAXED);
 		i = (i + 509) % size;
 	}
 	return NULL;
