@@ -286,6 +286,9 @@ void repl_pair_bind(struct repl_primary *table)
 	p->replica_nr = dev;
 	p->manual_resync = table->manual_resync;
 	p->timeout = (table->timeout ?: REPL_REPLICA_TIMEOUT) * HZ;
+	/* It may be waiting for a longer one to pass. */
+	if (p->watching)
+		mod_delayed_work(p->wq, &p->timeout_work, 0);
 	/* As the metadata has it. */
 	if (!table->resumed && p->stage == REPL_RUNNING && p->local && p->sync == REPL_FILTER)
 		repl_pair_set_sync(p, p->nr_dirty ? REPL_RESYNC : REPL_INSYNC);

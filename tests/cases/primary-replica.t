@@ -103,6 +103,19 @@ ok "the replica has the second one" verify /dev/ram1 0x33 0 64k
 ok "the legs are equal" equal /dev/ram0 /dev/ram1
 dmsetup remove primary
 
+diag "a shorter timeout, by a reload"
+begin
+ok "a write" fill $primary 0x22 0 64k
+dm_table primary "$(primary_table - /dev/ram0 /dev/mapper/replica $region replica_timeout 3)"
+hang
+began=$SECONDS
+ok "another one waits" fill $primary 0x33 0 64k
+took=$((SECONDS - began))
+ok "for the new timeout, about: $took s" [ $took -le $((10 * REPL_PATIENCE)) ]
+dmsetup resume replica
+ok "in sync" wait_for 40 sync_is primary insync
+dmsetup remove primary
+
 diag "many writers, and a replica that hangs"
 begin replica_timeout 3
 hang
