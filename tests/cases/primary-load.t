@@ -27,6 +27,7 @@ modprobe -a sd_mod mq-deadline
 modprobe scsi_debug dev_size_mb=16 max_queue=1 ndelay=100000
 wait_for 20 [ -b /dev/sda ]
 echo mq-deadline > /sys/block/sda/queue/scheduler
+echo 128 > /sys/block/sda/queue/nr_requests
 fill /dev/sda 0
 fill /dev/ram3 0
 META=- primary_create overlap /dev/ram3 /dev/sda $region insync
