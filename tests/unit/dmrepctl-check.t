@@ -53,7 +53,7 @@ says() {
 	is "$status: $output" "$1: $2" "dmrepctl ${*:3}"
 }
 
-no_good="dmrepctl: image: it is no good; a set cannot use it as it is, and nothing mends it: dmrepctl format makes it a new one, without what the view held"
+no_good="dmrepctl: image: it is no good; the target cannot use it as it is, and nothing mends it: dmrepctl format makes it a new one, without what the view held, or the primary knew"
 several=${no_good/it is no good/it is damaged in several places}
 
 # bad WHAT [IMAGE OPTION...]: check says this of one, and no more; dump as well.
@@ -71,6 +71,7 @@ says 0 "" check --quiet image
 says 0 "\
 version          1
 uuid             00010203-0405-0607-0809-0a0b0c0d0e0f
+kind             secondary
 view             DMREPL-SECONDARY-1
 stage            running
 epoch            7
@@ -91,6 +92,7 @@ says 0 '{
   "version":1,
   "format_version":1,
   "uuid":"00010203-0405-0607-0809-0a0b0c0d0e0f",
+  "kind":"secondary",
   "view":"DMREPL-SECONDARY-1",
   "stage":"running",
   "epoch":7,
@@ -118,17 +120,71 @@ head -c 8192 /dev/zero > "$scratch/new"
 says 0 "new: it is good" check new
 says 1 "dmrepctl: new: it is a new one: there is nothing to show" dump new
 
+diag "a primary's"
+image --kind 1 --chunks 3000 --chunk 2048 --epoch 2 --error 8 --active 0,1,2,1983,1984,2999 \
+	--view DMREPL-PRIMARY-1
+says 0 "image: it is good" check image
+says 0 "\
+version          1
+uuid             00010203-0405-0607-0809-0a0b0c0d0e0f
+kind             primary
+primary          DMREPL-PRIMARY-1
+stage            running
+epoch            2
+error            replica-io
+local            6144000 sectors, 2.9 GiB
+region           2048 sectors, 1 MiB
+regions          3000
+map sectors      2; 2 used, 2 of this epoch, 0 damaged
+clean            6 regions, 6 MiB
+clean 0-2
+clean 1983-1984
+clean 2999" dump --chunks image
+says 0 '{
+  "version":1,
+  "format_version":1,
+  "uuid":"00010203-0405-0607-0809-0a0b0c0d0e0f",
+  "kind":"primary",
+  "primary":"DMREPL-PRIMARY-1",
+  "stage":"running",
+  "epoch":2,
+  "error":"replica-io",
+  "size":3145728000,
+  "region_size":1048576,
+  "total_regions":3000,
+  "map_sectors":2,
+  "used_map_sectors":2,
+  "current_map_sectors":2,
+  "damaged_map_sectors":0,
+  "clean_regions":6
+}' dump --json image
+capture dmrepctl dump --json --chunks image
+like "$(tr -d ' \n' <<< "$output")" '"regions":\{"clean":\[\[0,2\],\[1983,1984\],\[2999,2999\]\]\}\}$' \
+	"its regions in JSON"
+for error in 7:local-io 8:replica-io; do
+	image --kind 1 --chunks 1 --chunk 128 --error ${error%:*} --stage 4
+	like "$(dmrepctl dump image | tr -s ' \n' ' ')" "stage done epoch 1 error ${error#*:}" "its ${error#*:}"
+done
+
 diag "a damaged one"
 super="its superblock makes no sense:"
 bad "$super stage 0, error 0" --chunks 1 --stage 0
 bad "$super stage 5, error 0" --chunks 1 --stage 5
-bad "$super stage 1, error 7" --chunks 1 --error 7
+bad "$super stage 1, error 9" --chunks 1 --error 9
+bad "$super kind 2" --chunks 1 --kind 2
 bad "it has version 2 of the format, this module knows 1" --chunks 1 --version 2
 for chunk in 0 1 7 9 4096 2147483648; do
 	bad "$super chunks of $chunk sectors" --chunks 1 --chunk $chunk
 done
 bad "$super a secondary of 0 sectors" --chunks 1 --len 0
 bad "$super a secondary of 34359738369 sectors" --chunks 1 --len 34359738369
+for chunk in 0 64 129 16384; do
+	bad "$super regions of $chunk sectors" --kind 1 --chunks 1 --chunk $chunk
+done
+bad "$super a primary of 2147483649 sectors" --kind 1 --chunks 1 --chunk 128 --len 2147483649
+for stage in 0 2 3; do
+	bad "$super stage $stage, error 0" --kind 1 --chunks 1 --chunk 128 --stage $stage
+done
 bad "it has 16 sectors; 24 are needed" --chunks 20000 --blocks 2
 image --chunks 1
 : > "$scratch/empty"

@@ -30,7 +30,7 @@ const struct option_spec check_options[] = {
 };
 
 const struct option_spec dump_options[] = {
-	{ "chunks", 0, NULL, "which chunks the stores hold, too" },
+	{ "chunks", 0, NULL, "which chunks or regions, too" },
 	{ "json", 'j', NULL, "as JSON" },
 	{ 0 }
 };
@@ -206,7 +206,7 @@ static enum outcome check_one(const char *path, bool quiet)
 	n = check_metadata_file(file.fd, file.sectors, print_damage, &file);
 	close(file.fd);
 	if (n)
-		return error(FAILED, "%s: %s; a set cannot use it as it is, and nothing mends it: dmrepctl format makes it a new one, without what the view held",
+		return error(FAILED, "%s: %s; the target cannot use it as it is, and nothing mends it: dmrepctl format makes it a new one, without what the view held, or the primary knew",
 			     path, n > 1 ? "it is damaged in several places" : "it is no good");
 	if (!quiet)
 		printf("%s: it is good\n", path);
@@ -267,15 +267,21 @@ static void add_map(void *context, const struct metadata_map *map)
 			add_chunk(ranges, (u64)map->number * MAP_CHUNKS + i);
 }
 
-/* First those of active, then those of hidden. */
+/* First those of active, then those of hidden; of a primary, those that are clean. */
 static void give_ranges(int fd, const struct metadata_super *super,
 			void (*give)(void *context, const char *store, u64 first, u64 last),
 			void *context)
 {
-	struct ranges ranges = { .store = "active", .give = give, .context = context };
+	struct ranges ranges = {
+		.store = super->primary ? "clean" : "active",
+		.give = give,
+		.context = context,
+	};
 
 	read_metadata_maps(fd, super, add_map, &ranges);
 	end_range(&ranges);
+	if (super->primary)
+		return;
 	ranges.store = "hidden";
 	ranges.hidden = true;
 	read_metadata_maps(fd, super, add_map, &ranges);
@@ -299,8 +305,13 @@ static void print_stored(const char *name, u64 chunks, const struct metadata_sup
 {
 	char size[SIZE_TEXT_BYTES];
 
-	printf("%-16s %llu chunks, %s\n", name, chunks,
+	printf("%-16s %llu %s, %s\n", name, chunks, super->primary ? "regions" : "chunks",
 	       format_size(chunks * super->chunk_sectors * SECTOR_BYTES, size));
+}
+
+static const char *kind_name(const struct metadata_super *super)
+{
+	return super->primary ? "primary" : "secondary";
 }
 
 static void print_text(const struct metadata_super *super, const struct summary *summary)
@@ -309,17 +320,23 @@ static void print_text(const struct metadata_super *super, const struct summary 
 
 	printf("%-16s %u\n", "version", super->version);
 	printf("%-16s %s\n", "uuid", super->uuid);
-	printf("%-16s %s\n", "view", super->view[0] ? super->view : "-");
+	printf("%-16s %s\n", "kind", kind_name(super));
+	printf("%-16s %s\n", super->primary ? "primary" : "view",
+	       super->view[0] ? super->view : "-");
 	printf("%-16s %s\n", "stage", super->stage);
 	printf("%-16s %llu\n", "epoch", super->epoch);
 	printf("%-16s %s\n", "error", super->error);
-	printf("%-16s %llu sectors, %s\n", "secondary", super->len,
+	printf("%-16s %llu sectors, %s\n", super->primary ? "local" : "secondary", super->len,
 	       format_size(super->len * SECTOR_BYTES, size));
-	printf("%-16s %u sectors, %s\n", "chunk", super->chunk_sectors,
+	printf("%-16s %u sectors, %s\n", super->primary ? "region" : "chunk", super->chunk_sectors,
 	       format_size(super->chunk_sectors * (u64)SECTOR_BYTES, size));
-	printf("%-16s %llu\n", "chunks", super->nr_chunks);
+	printf("%-16s %llu\n", super->primary ? "regions" : "chunks", super->nr_chunks);
 	printf("%-16s %u; %llu used, %llu of this epoch, %llu damaged\n", "map sectors",
 	       super->nr_maps, summary->used, summary->current, summary->nr_damaged);
+	if (super->primary) {
+		print_stored("clean", summary->active, super);
+		return;
+	}
 	print_stored("active", summary->active, super);
 	print_stored("hidden", summary->hidden, super);
 	print_stored("both", summary->both, super);
@@ -351,36 +368,55 @@ static void add_range(void *context, const char *store, u64 first, u64 last)
 	json_object_array_add(ranges, range);
 }
 
+static void add_stores(struct json_object *to, const struct summary *summary)
+{
+	add_number(to, "active_chunks", summary->active);
+	add_number(to, "hidden_chunks", summary->hidden);
+	add_number(to, "both_chunks", summary->both);
+}
+
+static void add_ranges(struct json_object *to, int fd, const struct metadata_super *super)
+{
+	struct json_object *ranges = json_object_new_object();
+
+	if (super->primary) {
+		json_object_object_add(ranges, "clean", json_object_new_array());
+	} else {
+		json_object_object_add(ranges, "active", json_object_new_array());
+		json_object_object_add(ranges, "hidden", json_object_new_array());
+	}
+	give_ranges(fd, super, add_range, ranges);
+	json_object_object_add(to, super->primary ? "regions" : "chunks", ranges);
+}
+
 static void print_json(int fd, const struct metadata_super *super, const struct summary *summary,
 		       bool chunks)
 {
-	struct json_object *to = json_object_new_object(), *ranges = json_object_new_object();
+	struct json_object *to = json_object_new_object();
+	bool primary = super->primary;
 
 	add_number(to, "version", DUMP_VERSION);
 	add_number(to, "format_version", super->version);
 	add_text(to, "uuid", super->uuid);
-	add_text(to, "view", super->view);
+	add_text(to, "kind", kind_name(super));
+	add_text(to, primary ? "primary" : "view", super->view);
 	add_text(to, "stage", super->stage);
 	add_number(to, "epoch", super->epoch);
 	add_text(to, "error", super->error);
 	add_number(to, "size", super->len * SECTOR_BYTES);
-	add_number(to, "chunk_size", super->chunk_sectors * (u64)SECTOR_BYTES);
-	add_number(to, "total_chunks", super->nr_chunks);
+	add_number(to, primary ? "region_size" : "chunk_size",
+		   super->chunk_sectors * (u64)SECTOR_BYTES);
+	add_number(to, primary ? "total_regions" : "total_chunks", super->nr_chunks);
 	add_number(to, "map_sectors", super->nr_maps);
 	add_number(to, "used_map_sectors", summary->used);
 	add_number(to, "current_map_sectors", summary->current);
 	add_number(to, "damaged_map_sectors", summary->nr_damaged);
-	add_number(to, "active_chunks", summary->active);
-	add_number(to, "hidden_chunks", summary->hidden);
-	add_number(to, "both_chunks", summary->both);
-	if (chunks) {
-		json_object_object_add(ranges, "active", json_object_new_array());
-		json_object_object_add(ranges, "hidden", json_object_new_array());
-		give_ranges(fd, super, add_range, ranges);
-		json_object_object_add(to, "chunks", ranges);
-	} else {
-		json_object_put(ranges);
-	}
+	if (primary)
+		add_number(to, "clean_regions", summary->active);
+	else
+		add_stores(to, summary);
+	if (chunks)
+		add_ranges(to, fd, super);
 	puts(json_object_to_json_string_ext(to, JSON_C_TO_STRING_PRETTY |
 					    JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(to);

@@ -19,7 +19,7 @@ static const char * const stages[] = {
 	[REPL_DONE]		= "done",
 };
 
-static const char * const errors[REPL_NR_ERRORS] = {
+static const char * const errors[] = {
 	[REPL_NO_ERROR]		= "-",
 	[REPL_COW_IO]		= "cow-io",
 	[REPL_ACTIVE_IO]	= "active-io",
@@ -27,7 +27,23 @@ static const char * const errors[REPL_NR_ERRORS] = {
 	[REPL_SECONDARY_IO]	= "secondary-io",
 	[REPL_MERGE_IO]		= "merge-io",
 	[REPL_METADATA_IO]	= "metadata-io",
+	[REPL_LOCAL_IO]		= "local-io",
+	[REPL_REPLICA_IO]	= "replica-io",
 };
+
+static_assert(ARRAY_SIZE(errors) == REPL_NR_ERRORS);
+
+/* What the target takes, as its tables' constructors do. */
+static const struct {
+	const char *chunks;
+	u32 min, max;		/* sectors */
+	u64 max_chunks;
+} limits[] = {
+	[REPL_META_SECONDARY]	= { "chunks", 8, 2048, 1ULL << 32 },
+	[REPL_META_PRIMARY]	= { "regions", 128, 8192, 1ULL << 24 },
+};
+
+static_assert(ARRAY_SIZE(limits) == ARRAY_SIZE(kinds));
 
 u64 metadata_need(u64 len, u32 chunk_sectors)
 {
@@ -64,15 +80,16 @@ static bool read_all(int fd, void *buffer, size_t bytes, u64 offset)
 static bool possible(const struct super *super, u64 sectors, char *why, size_t len)
 {
 	u64 length = le64_to_cpu(super->len), need;
-	u32 chunk = le32_to_cpu(super->chunk_sectors);
+	u32 chunk = le32_to_cpu(super->chunk_sectors), kind = le32_to_cpu(super->kind);
 
-	if (chunk < 8 || chunk > 2048 || chunk & (chunk - 1)) {
-		snprintf(why, len, "its superblock makes no sense: chunks of %u sectors", chunk);
+	if (chunk < limits[kind].min || chunk > limits[kind].max || chunk & (chunk - 1)) {
+		snprintf(why, len, "its superblock makes no sense: %s of %u sectors",
+			 limits[kind].chunks, chunk);
 		return false;
 	}
-	if (!length || length > (u64)chunk << 32) {
-		snprintf(why, len, "its superblock makes no sense: a secondary of %llu sectors",
-			 length);
+	if (!length || length > chunk * limits[kind].max_chunks) {
+		snprintf(why, len, "its superblock makes no sense: a %s of %llu sectors",
+			 kinds[kind], length);
 		return false;
 	}
 	need = repl_meta_size(length, chunk);
@@ -96,6 +113,7 @@ static void fill_super(struct metadata_super *to, const struct super *from)
 {
 	memset(to, 0, sizeof(*to));
 	to->version = le32_to_cpu(from->version);
+	to->primary = le32_to_cpu(from->kind) == REPL_META_PRIMARY;
 	format_uuid(from->uuid, to->uuid);
 	to->len = le64_to_cpu(from->len);
 	to->epoch = le64_to_cpu(from->epoch);
@@ -114,6 +132,7 @@ static enum metadata_kind check_block(const u8 *block, u64 sectors, struct metad
 {
 	const struct super *super = (const void *)block;
 	struct repl_meta_geometry geometry = {
+		.kind = le32_to_cpu(super->kind),
 		.len = le64_to_cpu(super->len),
 		.chunk_sectors = le32_to_cpu(super->chunk_sectors),
 		.view = "",

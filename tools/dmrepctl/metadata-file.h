@@ -16,7 +16,7 @@
 #define MAP_WORDS	(MAP_CHUNKS / 64)
 
 enum metadata_kind {
-	METADATA_SET,		/* good, so far as the superblock tells */
+	METADATA_SET,		/* good, so far as the superblock tells; or of a primary */
 	METADATA_BLANK,		/* zeroes: the target would format it */
 	METADATA_OTHER,		/* not ours, or of another version */
 	METADATA_DAMAGED,
@@ -25,12 +25,13 @@ enum metadata_kind {
 
 struct metadata_super {
 	u32 version;
+	bool primary;		/* chunks are its regions, active's bit says: clean */
 	char uuid[37];
-	u64 len;		/* of the secondary, sectors */
+	u64 len;		/* of the secondary or primary, sectors */
 	u64 epoch;
 	u32 chunk_sectors;
 	const char *stage, *error;
-	char view[129];		/* dm's UUID of the view; "" if it had none */
+	char view[129];		/* dm's UUID of view or primary; "" if it had none */
 	u64 nr_chunks;
 	u32 nr_maps;		/* sectors */
 	u64 need;		/* how many sectors the device has to have */
@@ -46,7 +47,7 @@ struct metadata_map {
 	u64 active[MAP_WORDS], hidden[MAP_WORDS];	/* one bit a chunk */
 };
 
-/* How many sectors the metadata of such a secondary needs; as the target says it. */
+/* How many sectors the metadata of such a disk needs; as the target says it. */
 u64 metadata_need(u64 len, u32 chunk_sectors);
 
 /*
