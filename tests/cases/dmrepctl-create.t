@@ -202,16 +202,6 @@ says 2 "dmrepctl: create ingress: --top is missing; see dmrepctl help create ing
 says_like 1 "dmrepctl: metadata device /dev/x: it cannot be opened.*" format /dev/x
 says 1 "dmrepctl: this needs root, for device-mapper does: try sudo" as_nobody "${create[@]}" -m none
 
-diag "what the target itself refuses"
-says 1 "dmrepctl: p: it cannot be created: Mode primary: not supported yet" \
-	create primary p --local $A --replica $S --metadata none
-says 0 "0 8192 replication primary - - $S 128 4 manual_start insync replica_timeout 5" \
-	create primary p --local none --replica $S --metadata none --replica-timeout 5 --insync \
-	--manual-start --dry-run
-says 2 "dmrepctl: --replica-timeout 5s: this is no number of seconds" \
-	create primary p --local none --replica $S --metadata none --replica-timeout 5s
-nothing_there
-
 diag "without the module"
 rmmod dm_replication
 says 0 "" status

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -17,10 +18,17 @@
 #include "signature.h"
 #include "units.h"
 
-#define MIN_CHUNK	8U	/* sectors */
-#define MAX_CHUNK	2048U
-#define DEFAULT_CHUNK	8U
-#define DEFAULT_REGION	128U
+#define MAX_TIMEOUT	3600	/* seconds */
+
+/* In what it is counted where data is, as the target takes it. */
+struct unit {
+	const char *option, *plural;
+	u32 min, max, usual;	/* sectors */
+	u64 max_number;
+};
+
+static const struct unit chunk = { "chunk-size", "chunks", 8, 2048, 8, 1ULL << 32 };
+static const struct unit region = { "region-size", "regions", 128, 8192, 2048, 1ULL << 24 };
 
 #define TABLE_BYTES	4096
 
@@ -46,7 +54,7 @@ const struct option_spec create_primary_options[] = {
 	{ "local", 'l', "DEVICE", "the disk here; or none" },
 	{ "replica", 'r', "DEVICE", "the disk there" },
 	{ "metadata", 'm', "DEVICE", "where dirty regions are kept; or none" },
-	{ "region-size", 0, "SIZE", "in which they are counted (64K)" },
+	{ "region-size", 0, "SIZE", "a power of two from 64K to 4M (1M)" },
 	{ "manual-start", 0, NULL, "wait for dmrepctl start" },
 	{ "insync", 0, NULL, "the disks are equal already" },
 	{ "manual-resync", 0, NULL, "wait for dmrepctl resync" },
@@ -80,24 +88,21 @@ static enum outcome need(const struct invocation *in, const char *name, const ch
 		     name, in->command->name);
 }
 
-static enum outcome parse_unit(const struct invocation *in, const char *name, u32 usual,
-			       u32 *sectors)
+static enum outcome parse_unit(const struct invocation *in, const struct unit *unit, u32 *sectors)
 {
-	const char *text = option(in, name);
+	const char *text = option(in, unit->option);
+	u64 bytes, min = unit->min * SECTOR_BYTES, max = unit->max * SECTOR_BYTES;
 	char least[SIZE_TEXT_BYTES], most[SIZE_TEXT_BYTES];
-	u64 bytes;
 
-	*sectors = usual;
+	*sectors = unit->usual;
 	if (!text)
 		return DONE;
-	if (parse_size(text, &bytes) && bytes >= MIN_CHUNK * SECTOR_BYTES &&
-	    bytes <= MAX_CHUNK * SECTOR_BYTES && !(bytes & (bytes - 1))) {
+	if (parse_size(text, &bytes) && bytes >= min && bytes <= max && !(bytes & (bytes - 1))) {
 		*sectors = bytes / SECTOR_BYTES;
 		return DONE;
 	}
-	return error(WRONG_USAGE, "--%s %s: it is a power of two from %s to %s", name, text,
-		     format_size(MIN_CHUNK * SECTOR_BYTES, least),
-		     format_size(MAX_CHUNK * SECTOR_BYTES, most));
+	return error(WRONG_USAGE, "--%s %s: it is a power of two from %s to %s", unit->option,
+		     text, format_size(min, least), format_size(max, most));
 }
 
 static enum outcome check_name(const char *name)
@@ -172,6 +177,122 @@ static enum outcome begin(const struct invocation *in)
 }
 
 /*
+ * What has metadata: a set or a primary
+ */
+
+struct owner {
+	const char *kind;		/* "secondary", whose length it is */
+	const struct unit *unit;
+	const struct block_device *metadata;
+	u64 len;			/* sectors */
+	u32 unit_sectors;
+	bool primary;
+	bool comes_back;		/* the metadata has it */
+	char uuid[UUID_BYTES];
+};
+
+/* @n devices, each of them but once. */
+static enum outcome check_different(const struct block_device *devices, unsigned int n)
+{
+	const struct block_device *a, *b;
+
+	for (a = devices; a < devices + n; a++)
+		for (b = devices; b < a; b++)
+			if (a->path && b->path && a->major == b->major && a->minor == b->minor)
+				return error(WRONG_USAGE, "%s: it is given twice, as %s and as %s; they are different devices",
+					     a->path, b->role, a->role);
+	return DONE;
+}
+
+static enum outcome check_unit(const struct owner *owner, const struct block_device *disk)
+{
+	char needs[SIZE_TEXT_BYTES];
+	u64 sectors = owner->unit_sectors;
+
+	while (disk->sectors > sectors * owner->unit->max_number)
+		sectors *= 2;
+	if (sectors == owner->unit_sectors)
+		return DONE;
+	return error(FAILED, "%s device %s: it is too long for this %.*s size; --%s %s or more will do",
+		     disk->role, disk->path, (int)strcspn(owner->unit->option, "-"),
+		     owner->unit->option, owner->unit->option,
+		     format_size(sectors * SECTOR_BYTES, needs));
+}
+
+/* How large it has to be, and with which chunks it would do as it is. */
+static enum outcome check_metadata_size(const struct owner *owner)
+{
+	const struct block_device *metadata = owner->metadata;
+	char has[SIZE_TEXT_BYTES], needs[SIZE_TEXT_BYTES], larger[SIZE_TEXT_BYTES];
+	u32 unit = owner->unit_sectors;
+	u64 sectors = metadata_need(owner->len, unit);
+
+	if (metadata->sectors >= sectors)
+		return DONE;
+	format_size(metadata->sectors * SECTOR_BYTES, has);
+	format_size(sectors * SECTOR_BYTES, needs);
+	while (unit <= owner->unit->max && metadata->sectors < metadata_need(owner->len, unit))
+		unit *= 2;
+	if (unit > owner->unit->max)
+		return error(FAILED, "metadata device %s: it has %s, and needs %s",
+			     metadata->path, has, needs);
+	return error(FAILED, "metadata device %s: it has %s, and needs %s; or --%s %s",
+		     metadata->path, has, needs, owner->unit->option,
+		     format_size(unit * (u64)SECTOR_BYTES, larger));
+}
+
+/* What was there is of this kind and size and with these chunks, or another one's. */
+static enum outcome check_set(struct owner *owner, const struct metadata_super *super)
+{
+	const char *path = owner->metadata->path;
+	char unit[SIZE_TEXT_BYTES];
+
+	if (super->primary != owner->primary)
+		return error(REFUSED, "metadata device %s: it belongs to a %s, not a %s; if it is not needed any more, dmrepctl format %s",
+			     path, super->primary ? "primary" : "secondary", owner->kind, path);
+	if (super->len != owner->len)
+		return error(REFUSED, "metadata device %s: it belongs to a %s of %llu sectors, not %llu; if it is not needed any more, dmrepctl format %s",
+			     path, owner->kind, super->len, owner->len, path);
+	if (super->chunk_sectors != owner->unit_sectors)
+		return error(REFUSED, "metadata device %s: its %s has %s of %s; take that, or, if it is not needed any more, dmrepctl format %s",
+			     path, owner->primary ? "primary" : "set", owner->unit->plural,
+			     format_size(super->chunk_sectors * (u64)SECTOR_BYTES, unit), path);
+	owner->comes_back = true;
+	/* The target has it come back under no other. */
+	if (super->view[0])
+		snprintf(owner->uuid, sizeof(owner->uuid), "%s", super->view);
+	return DONE;
+}
+
+static enum outcome check_metadata(struct owner *owner, bool force)
+{
+	const struct block_device *metadata = owner->metadata;
+	struct metadata_super super;
+	enum outcome outcome;
+	char why[256];
+
+	switch (look_at_metadata(metadata, &super, why, sizeof(why))) {
+	case METADATA_SET:
+		outcome = check_set(owner, &super);
+		return outcome ? outcome : check_metadata_size(owner);
+	case METADATA_BLANK:
+		outcome = check_metadata_size(owner);
+		return outcome || force ? outcome : check_signature(metadata);
+	case METADATA_OTHER:
+		outcome = check_signature(metadata);
+		if (outcome)
+			return outcome;
+		return error(REFUSED, "metadata device %s: %s; dmrepctl format %s makes it a new one",
+			     metadata->path, why, metadata->path);
+	case METADATA_DAMAGED:
+		return error(REFUSED, "metadata device %s: %s; dmrepctl check %s tells more",
+			     metadata->path, why, metadata->path);
+	default:
+		return error(FAILED, "metadata device %s: %s", metadata->path, why);
+	}
+}
+
+/*
  * Secondary
  */
 
@@ -179,9 +300,7 @@ enum { SECONDARY, ACTIVE, HIDDEN, METADATA, NR_DEVICES };
 
 struct secondary {
 	struct block_device devices[NR_DEVICES];	/* without a path: there is none */
-	u32 chunk_sectors;
-	bool comes_back;		/* the metadata has this set */
-	char uuid[UUID_BYTES];
+	struct owner owner;
 };
 
 static enum outcome look_at_devices(const struct invocation *in, struct secondary *secondary)
@@ -203,23 +322,10 @@ static enum outcome look_at_devices(const struct invocation *in, struct secondar
 	return outcome;
 }
 
-static enum outcome check_different(const struct secondary *secondary)
-{
-	const struct block_device *a, *b;
-
-	for (a = secondary->devices; a < secondary->devices + NR_DEVICES; a++)
-		for (b = secondary->devices; b < a; b++)
-			if (a->path && b->path && a->major == b->major && a->minor == b->minor)
-				return error(WRONG_USAGE, "%s: it is given twice, as %s and as %s; they are different devices",
-					     a->path, b->role, a->role);
-	return DONE;
-}
-
 static enum outcome check_sizes(const struct secondary *secondary)
 {
 	const struct block_device *disk = &secondary->devices[SECONDARY], *store;
 	char has[SIZE_TEXT_BYTES], needs[SIZE_TEXT_BYTES];
-	u64 chunk = secondary->chunk_sectors;
 
 	if (!disk->sectors)
 		return error(FAILED, "secondary device %s: it is empty", disk->path);
@@ -231,85 +337,7 @@ static enum outcome check_sizes(const struct secondary *secondary)
 				     store->sectors,
 				     format_size(disk->sectors * SECTOR_BYTES, needs),
 				     disk->sectors);
-	while (disk->sectors > chunk << 32)
-		chunk *= 2;
-	if (chunk != secondary->chunk_sectors)
-		return error(FAILED, "secondary device %s: it is too long for this chunk size; --chunk-size %s or more will do",
-			     disk->path, format_size(chunk * SECTOR_BYTES, needs));
-	return DONE;
-}
-
-/* How large it has to be, and with which chunks it would do as it is. */
-static enum outcome check_metadata_size(const struct secondary *secondary)
-{
-	const struct block_device *metadata = &secondary->devices[METADATA];
-	char has[SIZE_TEXT_BYTES], needs[SIZE_TEXT_BYTES], larger[SIZE_TEXT_BYTES];
-	u64 len = secondary->devices[SECONDARY].sectors;
-	u32 chunk = secondary->chunk_sectors;
-	u64 sectors = metadata_need(len, chunk);
-
-	if (metadata->sectors >= sectors)
-		return DONE;
-	format_size(metadata->sectors * SECTOR_BYTES, has);
-	format_size(sectors * SECTOR_BYTES, needs);
-	while (chunk <= MAX_CHUNK && metadata->sectors < metadata_need(len, chunk))
-		chunk *= 2;
-	if (chunk > MAX_CHUNK)
-		return error(FAILED, "metadata device %s: it has %s, and needs %s",
-			     metadata->path, has, needs);
-	return error(FAILED, "metadata device %s: it has %s, and needs %s; or --chunk-size %s",
-		     metadata->path, has, needs,
-		     format_size(chunk * (u64)SECTOR_BYTES, larger));
-}
-
-/* A set is of this size and with these chunks, or it is another one's. */
-static enum outcome check_set(struct secondary *secondary, const struct metadata_super *super)
-{
-	const struct block_device *metadata = &secondary->devices[METADATA];
-	u64 len = secondary->devices[SECONDARY].sectors;
-	char chunk[SIZE_TEXT_BYTES];
-
-	if (super->len != len)
-		return error(REFUSED, "metadata device %s: it belongs to a secondary of %llu sectors, not %llu; if it is not needed any more, dmrepctl format %s",
-			     metadata->path, super->len, len, metadata->path);
-	if (super->chunk_sectors != secondary->chunk_sectors)
-		return error(REFUSED, "metadata device %s: its set has chunks of %s; take that, or, if it is not needed any more, dmrepctl format %s",
-			     metadata->path,
-			     format_size(super->chunk_sectors * (u64)SECTOR_BYTES, chunk),
-			     metadata->path);
-	secondary->comes_back = true;
-	/* The target has it come back under no other. */
-	if (super->view[0])
-		snprintf(secondary->uuid, sizeof(secondary->uuid), "%s", super->view);
-	return DONE;
-}
-
-static enum outcome check_metadata(struct secondary *secondary, bool force)
-{
-	const struct block_device *metadata = &secondary->devices[METADATA];
-	struct metadata_super super;
-	enum outcome outcome;
-	char why[256];
-
-	switch (look_at_metadata(metadata, &super, why, sizeof(why))) {
-	case METADATA_SET:
-		outcome = check_set(secondary, &super);
-		return outcome ? outcome : check_metadata_size(secondary);
-	case METADATA_BLANK:
-		outcome = check_metadata_size(secondary);
-		return outcome || force ? outcome : check_signature(metadata);
-	case METADATA_OTHER:
-		outcome = check_signature(metadata);
-		if (outcome)
-			return outcome;
-		return error(REFUSED, "metadata device %s: %s; dmrepctl format %s makes it a new one",
-			     metadata->path, why, metadata->path);
-	case METADATA_DAMAGED:
-		return error(REFUSED, "metadata device %s: %s; dmrepctl check %s tells more",
-			     metadata->path, why, metadata->path);
-	default:
-		return error(FAILED, "metadata device %s: %s", metadata->path, why);
-	}
+	return check_unit(&secondary->owner, disk);
 }
 
 static enum outcome check_contents(struct secondary *secondary, bool force)
@@ -320,10 +348,11 @@ static enum outcome check_contents(struct secondary *secondary, bool force)
 	for (device = secondary->devices; device < secondary->devices + NR_DEVICES; device++)
 		if (!outcome && device->path)
 			outcome = check_unused(device);
+	secondary->owner.len = secondary->devices[SECONDARY].sectors;
 	if (!outcome && secondary->devices[METADATA].path)
-		outcome = check_metadata(secondary, force);
+		outcome = check_metadata(&secondary->owner, force);
 	/* In the stores of a set that comes back there is anything, for good. */
-	if (outcome || secondary->comes_back || force)
+	if (outcome || secondary->owner.comes_back || force)
 		return outcome;
 	outcome = check_signature(&secondary->devices[ACTIVE]);
 	return outcome ? outcome : check_signature(&secondary->devices[HIDDEN]);
@@ -331,20 +360,23 @@ static enum outcome check_contents(struct secondary *secondary, bool force)
 
 enum outcome create_secondary_command(const struct invocation *in)
 {
-	struct secondary secondary = { 0 };
+	struct secondary secondary = {
+		.owner = { .kind = "secondary", .unit = &chunk },
+	};
 	static const char * const manual_start[] = { "manual_start" };
 	char table[TABLE_BYTES] = "secondary";
 	enum outcome outcome;
 	size_t len;
 
-	new_uuid("SECONDARY", secondary.uuid);
-	outcome = parse_unit(in, "chunk-size", DEFAULT_CHUNK, &secondary.chunk_sectors);
+	secondary.owner.metadata = &secondary.devices[METADATA];
+	new_uuid("SECONDARY", secondary.owner.uuid);
+	outcome = parse_unit(in, &chunk, &secondary.owner.unit_sectors);
 	if (!outcome)
 		outcome = begin(in);
 	if (!outcome)
 		outcome = look_at_devices(in, &secondary);
 	if (!outcome)
-		outcome = check_different(&secondary);
+		outcome = check_different(secondary.devices, NR_DEVICES);
 	if (!outcome)
 		outcome = check_sizes(&secondary);
 	if (!outcome)
@@ -356,9 +388,9 @@ enum outcome create_secondary_command(const struct invocation *in)
 	add_device(table, &secondary.devices[HIDDEN]);
 	add_device(table, &secondary.devices[SECONDARY]);
 	len = strlen(table);
-	snprintf(table + len, sizeof(table) - len, " %u", secondary.chunk_sectors);
+	snprintf(table + len, sizeof(table) - len, " %u", secondary.owner.unit_sectors);
 	add_options(table, manual_start, has_option(in, "manual-start"));
-	return make(in, secondary.uuid, secondary.devices[SECONDARY].sectors, table);
+	return make(in, secondary.owner.uuid, secondary.devices[SECONDARY].sectors, table);
 }
 
 /*
@@ -397,21 +429,78 @@ enum outcome create_ingress_command(const struct invocation *in)
  * Primary
  */
 
-static enum outcome look_at_leg(const struct invocation *in, const char *name, bool optional,
-				struct block_device *device)
-{
-	enum outcome outcome;
-	const char *path;
+enum { LOCAL, REPLICA, PRIMARY_METADATA, NR_LEGS };
 
-	outcome = need(in, name, &path);
-	if (outcome || (optional && is_none(path)))
-		return outcome;
-	outcome = look_at_device(name, path, device);
-	return outcome ? outcome : check_unused(device);
+struct primary {
+	struct block_device legs[NR_LEGS];	/* without a path: there is none */
+	struct owner owner;
+};
+
+static enum outcome look_at_legs(const struct invocation *in, struct primary *primary)
+{
+	static const char * const names[] = {
+		[LOCAL] = "local", [REPLICA] = "replica", [PRIMARY_METADATA] = "metadata",
+	};
+	const char *paths[NR_LEGS];
+	enum outcome outcome = DONE;
+	unsigned int i;
+
+	for (i = 0; !outcome && i < NR_LEGS; i++)
+		outcome = need(in, names[i], &paths[i]);
+	for (i = 0; !outcome && i < NR_LEGS; i++)
+		if (i == REPLICA || !is_none(paths[i]))
+			outcome = look_at_device(names[i], paths[i], &primary->legs[i]);
+	return outcome;
 }
 
-/* What the options are in a table; false: the timeout is no number of seconds. */
-static bool primary_options(const struct invocation *in, const char **words, unsigned int *n)
+static enum outcome check_leg_sizes(const struct primary *primary)
+{
+	const struct block_device *local = &primary->legs[LOCAL], *disk = local;
+	const struct block_device *replica = &primary->legs[REPLICA];
+	char has[SIZE_TEXT_BYTES], needs[SIZE_TEXT_BYTES];
+
+	if (!local->path)
+		disk = replica;
+	if (!disk->sectors)
+		return error(FAILED, "%s device %s: it is empty", disk->role, disk->path);
+	if (replica->sectors < disk->sectors)
+		return error(FAILED, "replica device %s: it has %s (%llu sectors), and has to be as long as the local one, %s (%llu sectors); it may be longer",
+			     replica->path, format_size(replica->sectors * SECTOR_BYTES, has),
+			     replica->sectors, format_size(disk->sectors * SECTOR_BYTES, needs),
+			     disk->sectors);
+	return check_unit(&primary->owner, disk);
+}
+
+/* The local device has what is to be replicated; the replica is what is overwritten. */
+static enum outcome check_legs(const struct invocation *in, struct primary *primary)
+{
+	bool force = has_option(in, "force");
+	enum outcome outcome = DONE;
+	unsigned int i;
+
+	for (i = 0; !outcome && i < NR_LEGS; i++)
+		if (primary->legs[i].path)
+			outcome = check_unused(&primary->legs[i]);
+	if (!outcome && primary->owner.metadata->path)
+		outcome = check_metadata(&primary->owner, force);
+	if (outcome || force || primary->owner.comes_back || has_option(in, "insync") ||
+	    !primary->legs[LOCAL].path)
+		return outcome;
+	outcome = check_signature(&primary->legs[REPLICA]);
+	if (outcome == REFUSED)
+		error(outcome, "if the replica has what the local device has already: --insync");
+	return outcome;
+}
+
+static bool is_timeout(const char *text)
+{
+	return *text && strlen(text) < 9 && text[strspn(text, "0123456789")] == '\0' &&
+		atoi(text) >= 1 && atoi(text) <= MAX_TIMEOUT;
+}
+
+/* What the options are in a table. */
+static enum outcome primary_options(const struct invocation *in, const char **words,
+				    unsigned int *n)
 {
 	const char *timeout = option(in, "replica-timeout");
 
@@ -423,53 +512,70 @@ static bool primary_options(const struct invocation *in, const char **words, uns
 	if (has_option(in, "manual-resync"))
 		words[(*n)++] = "manual_resync";
 	if (!timeout)
-		return true;
+		return DONE;
+	if (!is_timeout(timeout))
+		return error(WRONG_USAGE, "--replica-timeout %s: this is no number of seconds from 1 to %d",
+			     timeout, MAX_TIMEOUT);
 	words[(*n)++] = "replica_timeout";
 	words[(*n)++] = timeout;
-	return *timeout && strlen(timeout) < 9 && timeout[strspn(timeout, "0123456789")] == '\0';
+	return DONE;
+}
+
+/* The filter knows of no regions: there is nothing to keep. */
+static enum outcome check_filter(const struct primary *primary)
+{
+	if (primary->legs[LOCAL].path || !primary->owner.metadata->path)
+		return DONE;
+	return error(WRONG_USAGE, "--metadata %s: without a local device there is nothing to keep; take none",
+		     primary->owner.metadata->path);
 }
 
 enum outcome create_primary_command(const struct invocation *in)
 {
-	struct block_device local = { 0 }, replica = { 0 }, metadata = { 0 };
-	char table[TABLE_BYTES] = "primary", uuid[UUID_BYTES];
+	struct primary primary = {
+		.owner = { .kind = "primary", .unit = &region, .primary = true },
+	};
+	struct owner *owner = &primary.owner;
+	char table[TABLE_BYTES] = "primary";
 	enum outcome outcome;
 	const char *words[8];
 	unsigned int n;
-	u32 region;
 	size_t len;
 
-	if (!primary_options(in, words, &n))
-		return error(WRONG_USAGE, "--replica-timeout %s: this is no number of seconds",
-			     option(in, "replica-timeout"));
-	outcome = parse_unit(in, "region-size", DEFAULT_REGION, &region);
+	owner->metadata = &primary.legs[PRIMARY_METADATA];
+	new_uuid("PRIMARY", owner->uuid);
+	outcome = primary_options(in, words, &n);
+	if (!outcome)
+		outcome = parse_unit(in, &region, &owner->unit_sectors);
 	if (!outcome)
 		outcome = begin(in);
 	if (!outcome)
-		outcome = look_at_leg(in, "local", true, &local);
+		outcome = look_at_legs(in, &primary);
 	if (!outcome)
-		outcome = look_at_leg(in, "replica", false, &replica);
+		outcome = check_filter(&primary);
 	if (!outcome)
-		outcome = look_at_leg(in, "metadata", true, &metadata);
-	if (!outcome && metadata.path && !has_option(in, "force"))
-		outcome = check_signature(&metadata);
+		outcome = check_different(primary.legs, NR_LEGS);
+	if (!outcome)
+		outcome = check_leg_sizes(&primary);
+	owner->len = primary.legs[primary.legs[LOCAL].path ? LOCAL : REPLICA].sectors;
+	if (!outcome)
+		outcome = check_legs(in, &primary);
 	if (outcome)
 		return outcome;
-	add_device(table, &metadata);
-	add_device(table, &local);
-	add_device(table, &replica);
+	add_device(table, owner->metadata);
+	add_device(table, &primary.legs[LOCAL]);
+	add_device(table, &primary.legs[REPLICA]);
 	len = strlen(table);
-	snprintf(table + len, sizeof(table) - len, " %u", region);
+	snprintf(table + len, sizeof(table) - len, " %u", owner->unit_sectors);
 	add_options(table, words, n);
-	new_uuid("PRIMARY", uuid);
-	return make(in, uuid, replica.sectors, table);
+	return make(in, owner->uuid, owner->len, table);
 }
 
 /*
  * Format
  */
 
-/* A set that is not done has what is nowhere else. */
+/* What is not done has what is nowhere else. */
 static enum outcome check_overwritten(const struct block_device *device)
 {
 	struct metadata_super super;
@@ -479,6 +585,9 @@ static enum outcome check_overwritten(const struct block_device *device)
 	case METADATA_SET:
 		if (!strcmp(super.stage, "done"))
 			return DONE;
+		if (super.primary)
+			return error(REFUSED, "metadata device %s: it knows where the disks of a primary are equal; without it all is copied anew; if that may be, --force",
+				     device->path);
 		return error(REFUSED, "metadata device %s: it has a set in stage %s, whose view would be lost; if that may be, --force",
 			     device->path, super.stage);
 	case METADATA_BLANK:

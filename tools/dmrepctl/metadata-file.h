@@ -16,7 +16,7 @@
 #define MAP_WORDS	(MAP_CHUNKS / 64)
 
 enum metadata_kind {
-	METADATA_SET,		/* good, so far as the superblock tells; or of a primary */
+	METADATA_SET,		/* of a set or a primary; good, so far as the superblock tells */
 	METADATA_BLANK,		/* zeroes: the target would format it */
 	METADATA_OTHER,		/* not ours, or of another version */
 	METADATA_DAMAGED,
