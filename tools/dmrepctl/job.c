@@ -53,6 +53,9 @@ static enum outcome check_unmounted(const struct invocation *in, const struct de
 {
 	char where[600], path[NAME_BYTES + 16];
 
+	/* What a primary shows stays the same. */
+	if (device->status.mode == MODE_PRIMARY)
+		return DONE;
 	if (device->status.stage != STAGE_RUNNING || has_option(in, "force"))
 		return DONE;
 	snprintf(path, sizeof(path), "/dev/mapper/%s", device->name);

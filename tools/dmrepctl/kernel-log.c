@@ -37,9 +37,11 @@ static void cut_errno(char *reason)
 char *reason_of_line(char *line)
 {
 	char *reason = strstr(line, "device-mapper: "), *message;
+	bool table;
 
 	if (!reason)
 		return NULL;
+	table = strstr(reason, "device-mapper: table: ");
 	reason = strstr(reason, "replication: ");
 	if (!reason)
 		return NULL;
@@ -53,7 +55,8 @@ char *reason_of_line(char *line)
 		message = reason ? strstr(reason, ": ") : NULL;
 		return message ? message + 2 : NULL;
 	}
-	if (strstr(line, ": stage ") || strstr(line, ": I/O error: "))
+	/* All else is what has happened, which may be because of something else. */
+	if (!table)
 		return NULL;
 	cut_errno(reason);
 	return reason;
