@@ -32,7 +32,7 @@ if command -v man > /dev/null; then
 fi
 
 # Of the table in the help; some are of two words.
-mapfile -t commands < <(dmrepctl help | sed -nE 's/^  ([a-z][a-z -]*[a-z])( [][A-Z.]+)?  +.*/\1/p')
+mapfile -t commands < <(dmrepctl help | sed -nE 's/^  ([a-z][a-z -]*[a-z])( [][A-Z.]+)*  +.*/\1/p')
 ok "commands" [ ${#commands[@]} -gt 10 ]
 source=Documentation/dmrepctl.8.rst
 for name in "${commands[@]}"; do
@@ -63,6 +63,7 @@ completes create "" "ingress primary secondary"
 completes create s secondary
 completes create secondary --a --active
 completes create ingress --t --top
+completes swap-replica -- "--insync --no-wait --force"
 completes failover -- "--yes --no-wait"
 completes status --reportformat "" "basic json"
 completes status -O act "active active_chunks"
@@ -70,6 +71,7 @@ completes help fail failover
 completes frobnicate "" ""
 : > "$scratch/some file"
 completes check "$scratch/some" "$scratch/some file"
+completes swap-replica x "$scratch/some" "$scratch/some file"
 completes create secondary x --active "$scratch/some" "$scratch/some file"
 
 done_testing

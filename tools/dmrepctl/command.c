@@ -13,6 +13,7 @@
 #include "job.h"
 #include "library.h"
 #include "metrics.h"
+#include "resync.h"
 #include "status.h"
 
 static const struct command commands[] = {
@@ -38,6 +39,12 @@ static const struct command commands[] = {
 	  1, 1, failover_options, failover_command },
 	{ "stop", "NAME", "end, with what the primary has written",
 	  1, 1, mounted_options, stop_command },
+	{ "resync", "NAME", "copy to a replica what it lacks",
+	  1, 1, resync_options, resync_command },
+	{ "resync-rate", "NAME RATE", "limit what is copied a second",
+	  2, 2, NULL, resync_rate_command },
+	{ "swap-replica", "NAME DEVICE", "give a primary another replica",
+	  2, 2, swap_options, swap_replica_command },
 	{ "get-error", "NAME", "print the first error; fail if there is one",
 	  1, 1, NULL, get_error_command },
 	{ "remove", "NAME...", "remove devices, ingresses first",

@@ -49,7 +49,7 @@ _dmrepctl() {
 	elif ! words=$(_dmrepctl_values "$before"); then
 		words=$(_dmrepctl_arguments "$command")
 		[[ ! $before =~ ^--(secondary|active|hidden|metadata|local|replica|output)$ ]] || files=y
-		[[ ! $command =~ ^(check|dump|format)$ ]] || files=y
+		[[ ! $command =~ ^(check|dump|format|swap-replica)$ ]] || files=y
 	fi
 	if [ -n "$files" ]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")

@@ -366,3 +366,70 @@ enum outcome remove_device(const char *name)
 		dm_task_destroy(task);
 	return outcome;
 }
+
+/*
+ * Tables
+ */
+
+enum outcome get_table(const struct device *device, char *params, size_t len)
+{
+	struct dm_task *task = new_task(DM_DEVICE_TABLE, device->name);
+	uint64_t start = 0, length = 0;
+	char *type = NULL, *found = NULL;
+	enum outcome outcome = DONE;
+
+	if (task && dm_task_no_flush(task) && dm_task_run(task))
+		dm_get_next_target(task, NULL, &start, &length, &type, &found);
+	if (type && found && !strcmp(type, TARGET) && strlen(found) < len)
+		snprintf(params, len, "%s", found);
+	else
+		outcome = error(FAILED, "%s: its table cannot be read: %s", device->name,
+				library_error());
+	if (task)
+		dm_task_destroy(task);
+	return outcome;
+}
+
+static enum outcome load_table(const struct device *device, const char *params)
+{
+	struct dm_task *task = new_task(DM_DEVICE_RELOAD, device->name);
+	enum outcome outcome = DONE;
+
+	kernel_log_begin();
+	if (!task || !dm_task_add_target(task, 0, device->len, TARGET, params) ||
+	    !dm_task_run(task))
+		outcome = task_failed(task, device->name, "its table cannot be changed");
+	if (task)
+		dm_task_destroy(task);
+	return outcome;
+}
+
+static void clear_table(const struct device *device)
+{
+	struct dm_task *task = new_task(DM_DEVICE_CLEAR, device->name);
+
+	if (task) {
+		dm_task_run(task);
+		dm_task_destroy(task);
+	}
+}
+
+/* A resume suspends first, if there is another table. */
+enum outcome change_table(const struct device *device, const char *params)
+{
+	enum outcome outcome = load_table(device, params);
+	struct dm_task *task;
+
+	if (outcome)
+		return outcome;
+	task = new_task(DM_DEVICE_RESUME, device->name);
+	kernel_log_begin();
+	if (!task || !dm_task_no_flush(task) || !dm_task_skip_lockfs(task) ||
+	    !run_with_udev(task)) {
+		outcome = task_failed(task, device->name, "its table cannot be changed");
+		clear_table(device);
+	}
+	if (task)
+		dm_task_destroy(task);
+	return outcome;
+}

@@ -74,4 +74,10 @@ enum wait_end wait_event(const struct device *device);
 enum outcome create_device(const char *name, const char *uuid, u64 len, const char *params);
 enum outcome remove_device(const char *name);
 
+/* What its table has behind the target's name; devices are major:minor. */
+enum outcome get_table(const struct device *device, char *params, size_t len);
+
+/* Give it another table of the same length. What is in flight is given to the new one. */
+enum outcome change_table(const struct device *device, const char *params);
+
 #endif

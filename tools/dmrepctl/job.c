@@ -4,14 +4,12 @@
  * looks first whether it would do harm, and failover waits for the end of the merge.
  */
 #define _GNU_SOURCE
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "device.h"
+#include "interrupt.h"
 #include "job.h"
 #include "progress.h"
 #include "units.h"
@@ -28,8 +26,7 @@ const struct option_spec failover_options[] = {
 	{ 0 }
 };
 
-/* The device that is named, which takes messages. */
-static enum outcome get_recipient(const struct invocation *in, struct device *device)
+enum outcome get_recipient(const struct invocation *in, struct device *device)
 {
 	enum outcome outcome = devices_available();
 	struct device_list all;
@@ -68,8 +65,7 @@ static enum outcome check_unmounted(const struct invocation *in, const struct de
 	return DONE;
 }
 
-/* The target takes it as done. */
-static bool nothing_to_do(const struct device *device)
+bool nothing_to_do(const struct device *device)
 {
 	if (device->status.stage != STAGE_DONE && device->status.stage != STAGE_FAILOVER)
 		return false;
@@ -128,38 +124,6 @@ enum outcome get_error_command(const struct invocation *in)
  * Waiting
  */
 
-static atomic_bool interrupted;
-
-static void on_signal(int signal)
-{
-	/* SIGALRM only ends a wait, so that progress is shown. */
-	if (signal != SIGALRM)
-		interrupted = true;
-}
-
-/* Without SA_RESTART, for a wait is to end. */
-static void catch_signals(unsigned int interval)
-{
-	static const int signals[] = { SIGALRM, SIGINT, SIGTERM, SIGHUP };
-	struct sigaction action = { .sa_handler = on_signal };
-	struct itimerval timer = {
-		.it_interval = { .tv_sec = interval / 1000000, .tv_usec = interval % 1000000 },
-	};
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(signals); i++)
-		sigaction(signals[i], &action, NULL);
-	timer.it_value = timer.it_interval;
-	setitimer(ITIMER_REAL, &timer, NULL);
-}
-
-static void stop_timer(void)
-{
-	struct itimerval timer = { 0 };
-
-	setitimer(ITIMER_REAL, &timer, NULL);
-}
-
 static void show(struct progress *progress, const struct status_line *status)
 {
 	u64 chunk = status->chunk_sectors * SECTOR_BYTES;
@@ -172,7 +136,7 @@ static bool wait_for_merge(struct device *device, struct progress *progress, boo
 {
 	*gone = false;
 	catch_signals(progress_interval(progress));
-	while (device->status.stage == STAGE_FAILOVER && !interrupted && !*gone) {
+	while (device->status.stage == STAGE_FAILOVER && !is_interrupted() && !*gone) {
 		show(progress, &device->status);
 		*gone = wait_event(device) == WAIT_GONE || !refresh_device(device);
 	}

@@ -3,6 +3,7 @@
 #define DMREPCTL_JOB_H
 
 #include "command.h"
+#include "device.h"
 
 extern const struct option_spec mounted_options[], failover_options[];
 
@@ -11,5 +12,11 @@ enum outcome checkpoint_command(const struct invocation *in);
 enum outcome failover_command(const struct invocation *in);
 enum outcome stop_command(const struct invocation *in);
 enum outcome get_error_command(const struct invocation *in);
+
+/* The device that is named, which takes messages. */
+enum outcome get_recipient(const struct invocation *in, struct device *device);
+
+/* The target takes it as done; a warning says so. */
+bool nothing_to_do(const struct device *device);
 
 #endif

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The commands about a primary's replica: resync, which waits until it is in sync,
+ * resync-rate and swap-replica.
+ */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "interrupt.h"
+#include "job.h"
+#include "progress.h"
+#include "resync.h"
+#include "signature.h"
+#include "units.h"
+
+/* So long a replica that had failed may take to answer, and so often we look meanwhile. */
+#define ANSWER_SECONDS		5
+#define ANSWER_INTERVAL		250000	/* microseconds */
+
+#define TABLE_BYTES	4096
+#define MAX_WORDS	32
+
+const struct option_spec resync_options[] = {
+	{ "no-wait", 0, NULL, "do not wait until it is in sync" },
+	{ 0 }
+};
+
+const struct option_spec swap_options[] = {
+	{ "insync", 0, NULL, "it has what the old one had" },
+	{ "no-wait", 0, NULL, "do not wait until it is in sync" },
+	{ "force", 'f', NULL, "overwrite what is on the device" },
+	{ 0 }
+};
+
+/*
+ * The table
+ */
+
+/* primary <metadata> <local> <replica> <region sectors> [<#opts> <opt>...] */
+enum { KIND, METADATA, LOCAL, REPLICA, REGION, NR_OPTIONS, FIRST_OPTION };
+
+struct table {
+	char text[TABLE_BYTES];
+	char *words[MAX_WORDS];
+	unsigned int n;
+};
+
+static enum outcome read_table(const struct device *device, struct table *table)
+{
+	enum outcome outcome = get_table(device, table->text, sizeof(table->text));
+	char *word, *at = NULL;
+
+	table->n = 0;
+	if (outcome)
+		return outcome;
+	for (word = strtok_r(table->text, " ", &at); word && table->n < MAX_WORDS;
+	     word = strtok_r(NULL, " ", &at))
+		table->words[table->n++] = word;
+	if (table->n > REGION)
+		return DONE;
+	return error(FAILED, "%s: its table cannot be understood", device->name);
+}
+
+static bool is_filter(const struct table *table)
+{
+	return !strcmp(table->words[LOCAL], "-");
+}
+
+static enum outcome get_primary(const struct invocation *in, struct device *device)
+{
+	enum outcome outcome = get_recipient(in, device);
+
+	if (outcome || device->status.mode == MODE_PRIMARY)
+		return outcome;
+	return error(FAILED, "%s: this is a %s; it is a primary that has a replica", device->name,
+		     mode_name(device->status.mode));
+}
+
+/*
+ * Waiting
+ */
+
+struct waiting {
+	struct device *device;
+	struct progress progress;
+	u64 region;		/* bytes */
+	u64 most;		/* dirty regions, so far */
+	bool begun;		/* it has been seen to copy */
+	bool gone;
+};
+
+static bool sync_is(const struct device *device, const char *sync)
+{
+	return !strcmp(device->status.sync, sync);
+}
+
+/* In sync, or nothing that can be waited for. */
+static bool has_ended(const struct waiting *waiting)
+{
+	const struct device *device = waiting->device;
+
+	if (waiting->gone || device->status.stage != STAGE_RUNNING || sync_is(device, "insync"))
+		return true;
+	return sync_is(device, "degraded") &&
+		(waiting->begun || progress_seconds(&waiting->progress) >= ANSWER_SECONDS);
+}
+
+static void show(struct waiting *waiting)
+{
+	u64 dirty = waiting->device->status.dirty_regions;
+
+	if (dirty > waiting->most)
+		waiting->most = dirty;
+	progress_show(&waiting->progress, (waiting->most - dirty) * waiting->region,
+		      waiting->most * waiting->region);
+}
+
+static void wait_for_sync(struct waiting *waiting)
+{
+	struct device *device = waiting->device;
+
+	catch_signals(ANSWER_INTERVAL);
+	while (!has_ended(waiting) && !is_interrupted()) {
+		if (!waiting->begun && sync_is(device, "resync")) {
+			waiting->begun = true;
+			catch_signals(progress_interval(&waiting->progress));
+		}
+		if (waiting->begun)
+			show(waiting);
+		waiting->gone = wait_event(device) == WAIT_GONE || !refresh_device(device);
+	}
+	stop_timer();
+	progress_end(&waiting->progress);
+}
+
+static enum outcome follow_resync(struct device *device, u64 region)
+{
+	struct waiting waiting = { .device = device, .region = region };
+	char size[SIZE_TEXT_BYTES], time[SIZE_TEXT_BYTES];
+
+	progress_begin(&waiting.progress, device->name, "copying");
+	wait_for_sync(&waiting);
+	if (waiting.gone)
+		return error(FAILED, "%s: it has been removed", device->name);
+	if (device->status.stage != STAGE_RUNNING)
+		return error(FAILED, "%s: stage %s: it is not replicated any more", device->name,
+			     stage_name(device->status.stage));
+	if (sync_is(device, "degraded"))
+		return error(FAILED, "%s: the replica %s, with %llu of %llu regions dirty; dmrepctl resync %s tries again",
+			     device->name, waiting.begun ? "has failed" : "does not answer",
+			     device->status.dirty_regions, device->status.total_regions,
+			     device->name);
+	if (!sync_is(device, "insync")) {
+		warning("%s: the copying goes on; dmrepctl resync %s waits for its end, dmrepctl status %s shows how far it is",
+			device->name, device->name, device->name);
+		return FAILED;
+	}
+	printf("%s: in sync, %s copied in %s\n", device->name,
+	       format_size(waiting.most * region, size),
+	       format_duration(progress_seconds(&waiting.progress), time));
+	return DONE;
+}
+
+static u64 region_bytes(const struct table *table)
+{
+	return strtoull(table->words[REGION], NULL, 10) * SECTOR_BYTES;
+}
+
+enum outcome resync_command(const struct invocation *in)
+{
+	struct device device;
+	struct table table;
+	enum outcome outcome = get_primary(in, &device);
+
+	if (outcome || nothing_to_do(&device))
+		return outcome;
+	outcome = send_message(&device, "resync", NULL, 0);
+	if (outcome || has_option(in, "no-wait"))
+		return outcome;
+	outcome = read_table(&device, &table);
+	if (outcome)
+		return outcome;
+	if (!refresh_device(&device))
+		return error(FAILED, "%s: it has been removed", device.name);
+	return follow_resync(&device, region_bytes(&table));
+}
+
+/*
+ * The rate
+ */
+
+/* "10M", or "10M/s", in the target's unit: KiB a second. */
+static bool parse_rate(const char *text, u32 *rate)
+{
+	char size[SIZE_TEXT_BYTES + 8];
+	size_t len = strlen(text);
+	u64 bytes;
+
+	if (len >= sizeof(size))
+		return false;
+	memcpy(size, text, len + 1);
+	if (len > 2 && !strcmp(size + len - 2, "/s"))
+		size[len - 2] = '\0';
+	if (!parse_size(size, &bytes) || bytes / 1024 >= ~0U)
+		return false;
+	/* Very slow is not without a limit. */
+	*rate = bytes / 1024 + !!(bytes % 1024);
+	return true;
+}
+
+enum outcome resync_rate_command(const struct invocation *in)
+{
+	struct device device;
+	enum outcome outcome;
+	char message[64];
+	u32 rate;
+
+	if (!parse_rate(in->argv[1], &rate))
+		return error(WRONG_USAGE, "%s: this is no rate, such as 10M a second; 0 is no limit",
+			     in->argv[1]);
+	outcome = get_primary(in, &device);
+	if (outcome || nothing_to_do(&device))
+		return outcome;
+	snprintf(message, sizeof(message), "resync_rate %u", rate);
+	return send_message(&device, message, NULL, 0);
+}
+
+/*
+ * Another replica
+ */
+
+static enum outcome check_replica(const struct invocation *in, const struct device *device,
+				  const struct table *table, const struct block_device *replica)
+{
+	char has[SIZE_TEXT_BYTES], needs[SIZE_TEXT_BYTES], number[32];
+	enum outcome outcome;
+
+	snprintf(number, sizeof(number), "%u:%u", replica->major, replica->minor);
+	if (!strcmp(table->words[REPLICA], number))
+		return error(FAILED, "replica device %s: %s has it already", replica->path,
+			     device->name);
+	if (replica->sectors < device->len)
+		return error(FAILED, "replica device %s: it has %s (%llu sectors), and has to be as long as %s, %s (%llu sectors); it may be longer",
+			     replica->path, format_size(replica->sectors * SECTOR_BYTES, has),
+			     replica->sectors, device->name,
+			     format_size(device->len * SECTOR_BYTES, needs), device->len);
+	outcome = check_unused(replica);
+	if (outcome || has_option(in, "force") || has_option(in, "insync") || is_filter(table))
+		return outcome;
+	return check_signature(replica);
+}
+
+/* The table with another replica; of the options, insync is about that one. */
+static void new_table(const struct table *table, const struct block_device *replica, bool insync,
+		      char text[TABLE_BYTES])
+{
+	const char *options[MAX_WORDS + 1];
+	unsigned int i, n = 0;
+	size_t len;
+
+	for (i = FIRST_OPTION; i < table->n; i++)
+		if (strcmp(table->words[i], "insync"))
+			options[n++] = table->words[i];
+	if (insync)
+		options[n++] = "insync";
+	len = snprintf(text, TABLE_BYTES, "%s %s %s %u:%u %s", table->words[KIND],
+		       table->words[METADATA], table->words[LOCAL], replica->major,
+		       replica->minor, table->words[REGION]);
+	if (n)
+		len += snprintf(text + len, TABLE_BYTES - len, " %u", n);
+	for (i = 0; i < n; i++)
+		len += snprintf(text + len, TABLE_BYTES - len, " %s", options[i]);
+}
+
+enum outcome swap_replica_command(const struct invocation *in)
+{
+	struct block_device replica;
+	char text[TABLE_BYTES];
+	struct device device;
+	struct table table;
+	enum outcome outcome = get_primary(in, &device);
+
+	if (!outcome)
+		outcome = read_table(&device, &table);
+	if (!outcome)
+		outcome = look_at_device("replica", in->argv[1], &replica);
+	if (!outcome)
+		outcome = check_replica(in, &device, &table, &replica);
+	if (outcome)
+		return outcome;
+	new_table(&table, &replica, has_option(in, "insync"), text);
+	outcome = change_table(&device, text);
+	if (outcome || has_option(in, "no-wait") || is_filter(&table))
+		return outcome;
+	if (!refresh_device(&device))
+		return error(FAILED, "%s: it has been removed", device.name);
+	if (device.status.stage != STAGE_RUNNING)
+		return DONE;
+	return follow_resync(&device, region_bytes(&table));
+}
