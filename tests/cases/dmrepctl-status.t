@@ -21,7 +21,7 @@ number=$(dm_column view major):$(dm_column view minor)
 fill /dev/mapper/view 0x11 0 64k
 fill /dev/mapper/in 0x22 64k 128k
 says 0 "\
-Name Mode Stage Epoch Active Hidden Merge% Meta Error Top
+Name Mode Stage Epoch Active Hidden Merge% Sync #Dirty Meta Error Top
 in ingress running view
 view secondary running 1 64.00k 128.00k rw -" status
 says 0 "\

@@ -13,7 +13,8 @@
 
 #define WATCH_INTERVAL	1000	/* milliseconds */
 
-#define STATUS_FIELDS	"name,mode,stage,epoch,active,hidden,progress,metadata,error,top"
+#define STATUS_FIELDS	"name,mode,stage,epoch,active,hidden,progress,sync,dirty_regions," \
+			"metadata,error,top"
 #define LIST_FIELDS	"name,mode,stage,size,device,open,top"
 
 const struct option_spec report_options[] = {
