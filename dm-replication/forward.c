@@ -226,7 +226,7 @@ static void init_own(struct repl_job *job, struct bio *leg, struct block_device 
 {
 	if (job->probe) {
 		bio_init(leg, bdev, job->vecs, 1, REQ_OP_READ);
-		bio_add_page(leg, job->p->probe_page, PAGE_SIZE, 0);
+		__bio_add_page(leg, job->p->probe_page, PAGE_SIZE, 0);
 	} else {
 		bio_init(leg, bdev, NULL, 0, REQ_OP_WRITE | REQ_PREFLUSH);
 	}
