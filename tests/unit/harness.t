@@ -41,6 +41,12 @@ vm held bash -c "$hold"
 wait
 vm warning --no-module bash -c 'echo "WARNING: not really" > /dev/kmsg'
 vm crash --no-module bash -c 'echo before; echo c > /proc/sysrq-trigger; sleep 100'
+vm killed --no-module --pid "$scratch/pid" \
+	bash -c 'echo "WARNING: not really" > /dev/kmsg; sleep 100'
+until grep -qs 'not really' "$scratch/killed.log"; do
+	sleep 0.1
+done
+kill -KILL "$(cat "$scratch/pid")"
 wait
 vm slow --no-module --timeout 20 sleep 1000
 wait
@@ -50,6 +56,9 @@ is "$(status good)" 0 "a good run succeeds"
 
 like "$(said warning)" "the kernel complained: .*WARNING: not really" "a kernel warning is reported"
 is "$(status warning)" 1 "and fails the run"
+
+like "$(said killed)" "the kernel complained: .*WARNING: not really" "also of a VM that is killed on purpose"
+is "$(status killed)" 125 "and fails the run"
 
 like "$(said held)" "# harness: device-mapper devices are left over: held" "a device left over is reported"
 like "$(said held)" "# harness: the module does not unload" "so is a module that does not unload"
