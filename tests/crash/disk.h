@@ -14,14 +14,10 @@
 #define TESTS_CRASH_DISK_H
 
 #include "log.h"
+#include "nbd.h"
 
-#include <arpa/inet.h>
-#include <endian.h>
-#include <linux/nbd.h>
 #include <poll.h>
-#include <sys/socket.h>
 
-#define NBD_FUA		(1u << 16)
 #define MAX_REQUESTS	1024
 
 struct disk {
@@ -49,29 +45,6 @@ static struct rng disk_rng;
 /* Microseconds that a request takes, on average; of the secondary, eight times that. */
 static atomic_uint disk_delay;
 static atomic_bool secondary_lazy;
-
-static inline bool get(int fd, void *buf, size_t n)
-{
-	ssize_t r;
-
-	for (; n; n -= r, buf = (char *)buf + r) {
-		r = recv(fd, buf, n, MSG_WAITALL);
-		if (r <= 0)
-			return false;
-	}
-	return true;
-}
-
-static inline void put(int fd, const void *buf, size_t n)
-{
-	ssize_t r;
-
-	for (; n; n -= r, buf = (const char *)buf + r) {
-		r = send(fd, buf, n, MSG_NOSIGNAL);
-		if (r <= 0)
-			trouble("NBD: cannot reply: %s", strerror(errno));
-	}
-}
 
 /* False: it was the last one. */
 static inline bool request_get(struct disk *disk)
@@ -120,9 +93,9 @@ static inline void request_complete(struct request *rq)
 	if (type != NBD_CMD_READ)
 		event_end(rq->event);
 	memcpy(reply.handle, rq->head.handle, sizeof(reply.handle));
-	put(rq->disk->sock, &reply, sizeof(reply));
-	if (type == NBD_CMD_READ)
-		put(rq->disk->sock, rq->data, n);
+	if (!put(rq->disk->sock, &reply, sizeof(reply)) ||
+	    (type == NBD_CMD_READ && !put(rq->disk->sock, rq->data, n)))
+		trouble("NBD: cannot reply: %s", strerror(errno));
 	free(rq->data);
 }
 
