@@ -69,11 +69,12 @@ check-debug: tools
 	@tests/deps check debug
 	@BOUNDED=$(BOUNDED) tests/kernels/debug $(TESTS)
 
-# Losses of power, many more than make check tries: make check-crash LIVES=50
+# Losses of power, many more than make check tries: make check-crash LIVES=50 KILLS=100
 .PHONY: check-crash
 check-crash: all
 	@tests/deps check
 	@tests/crash/run $(if $(LIVES),--lives $(LIVES)) $(if $(POINTS),--points $(POINTS))
+	@tests/unit/power-loss.t $(or $(KILLS),20)
 
 # Mistakes that lose data, made in copies: the tests have to notice each.
 .PHONY: check-mutants
