@@ -8,13 +8,13 @@
 
 lives=$2 rounds=$3 points=$4
 
-# caught: the test fails, and for what came back after a loss of power
+# caught: the test fails, for what came back after a loss of power, or even a removal
 caught() {
 	local i
 	for ((i = 0; i < lives; i++)); do
 		life $i "$rounds" "$points" || break
 	done
-	[ $i -lt "$lives" ] && [[ $output =~ (^|$'\n')(point [^$'\n']*) ]]
+	[ $i -lt "$lives" ] && [[ $output =~ (^|$'\n')((point|record: the view shows) [^$'\n']*) ]]
 }
 
 crash_setup
