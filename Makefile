@@ -63,11 +63,11 @@ check: all
 	@KDIR=$(KDIR) tests/check $(TESTS)
 
 # The same on a kernel that looks closely, which is built first, once.
-# make check-debug BOUNDED=1 TESTS="tests/cases/foo.t ..."
+# make check-debug BOUNDED=1 KMEMLEAK=all TESTS="tests/cases/foo.t ..."
 .PHONY: check-debug
 check-debug: tools
 	@tests/deps check debug
-	@BOUNDED=$(BOUNDED) tests/kernels/debug $(TESTS)
+	@BOUNDED=$(BOUNDED) KMEMLEAK=$(KMEMLEAK) tests/kernels/debug $(TESTS)
 
 # Losses of power, many more than make check tries: make check-crash LIVES=50 KILLS=100
 .PHONY: check-crash

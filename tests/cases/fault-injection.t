@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# kmemleak: yes
 # timeout: 900
 #
 # What the kernel's fault injection can make fail: each allocation of a

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# kmemleak: yes
 # timeout: 600
 #
 # "Metadata": a device that does not fit or is damaged is refused with its reason, and

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# kmemleak: yes
 # cpus: 1
 #
 # "The primary": a local device and a replica, what goes to which of them, in which

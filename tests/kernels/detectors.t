@@ -8,11 +8,11 @@
 
 . tests/tap.sh
 
-# vm CRIME: a run in the background
+# vm CRIME [KERNEL-ARGUMENT]: a run in the background
 vm() {
 	{
 		tests/vm/run --kernels "$KERNELS" --no-module --memory 1024 --log "$scratch/$1.log" \
-			insmod "$ALIVE" commit="$1" > "$scratch/$1" 2>&1
+			--append "${2:-}" insmod "$ALIVE" commit="$1" > "$scratch/$1" 2>&1
 		echo $? > "$scratch/$1.status"
 	} &
 }
@@ -23,16 +23,16 @@ detected() {
 	is "$(cat "$scratch/$1.status")" 1 "and fails the run"
 }
 
-vm use-after-free
-vm lock-inversion
+vm use-after-free kmemleak=off
+vm lock-inversion kmemleak=off
 wait
 vm leak
-vm sleep-in-atomic
+vm sleep-in-atomic kmemleak=off
 wait
-vm list-corruption
-vm out-of-bounds
+vm list-corruption kmemleak=off
+vm out-of-bounds kmemleak=off
 wait
-vm free-active-timer
+vm free-active-timer kmemleak=off
 vm nothing
 wait
 
