@@ -156,7 +156,7 @@ static int flush_secondary(struct repl_set *rs)
 
 /*
  * Behind the closed gates: flush the secondary, and empty the stores. With metadata
- * one write of the superblock does that.
+ * one write of the superblock does that. The new epoch, or the stage, is an event.
  */
 static int move_view(struct repl_set *rs, bool stop)
 {
@@ -172,6 +172,8 @@ static int move_view(struct repl_set *rs, bool stop)
 		repl_map_empty(rs);
 		if (stop)
 			repl_set_stage(rs, REPL_DONE);
+		else
+			schedule_work(&rs->event_work);
 	}
 	repl_unquiesce(rs);
 	return r;

@@ -157,9 +157,22 @@ static bool in_sync(struct repl_pair *p)
 	return READ_ONCE(p->sync) == REPL_INSYNC && !READ_ONCE(p->nr_dirty);
 }
 
+/* A flush of both legs, which are in sync before and after it. */
+static int flush_in_sync(struct repl_pair *p)
+{
+	int r;
+
+	if (!in_sync(p))
+		return -ENODATA;
+	r = repl_forward_flush(p);
+	return r ?: in_sync(p) ? 0 : -ENODATA;
+}
+
 /**
  * repl_pair_checkpoint - make sure that the replica has everything, durably
  * @p: the pair, in stage running
+ *
+ * Raises an event, when it has.
  *
  * Context: may sleep, for a flush; p->admin held.
  * Return: 0; -ENODATA if it is not in sync; another negative errno if it cannot be
@@ -167,14 +180,11 @@ static bool in_sync(struct repl_pair *p)
  */
 int repl_pair_checkpoint(struct repl_pair *p)
 {
-	int r;
+	int r = p->local ? flush_in_sync(p) : 0;
 
-	if (!p->local)
-		return 0;
-	if (!in_sync(p))
-		return -ENODATA;
-	r = repl_forward_flush(p);
-	return r ?: in_sync(p) ? 0 : -ENODATA;
+	if (!r)
+		schedule_work(&p->event_work);
+	return r;
 }
 
 /*

@@ -26,6 +26,8 @@ tells complete
 like "$(head -n 1 "$events")" "^$exists$" "what exists comes first"
 dmrepctl create ingress in --top view
 tells "exists in mode=ingress stage=running $common fence=open top=view"
+message view checkpoint
+tells "change view epoch=2"
 fill /dev/mapper/view 0x11 0 64k
 message view failover
 ok "the merge ends" wait_for 20 stage_is view "done"

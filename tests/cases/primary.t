@@ -38,7 +38,9 @@ ok "is on both" equal /dev/ram0 /dev/ram1
 ok "one of 1 MiB" fill $primary 0x45 5000k 1M 1M
 ok "is on both" equal /dev/ram0 /dev/ram1
 ok "a flush" sync $primary
+events=$(dm_column primary events)
 ok "a checkpoint" message primary checkpoint
+ok "raises an event" wait_for 5 eval "[ \$(dm_column primary events) -gt $events ]"
 dm_log > /dev/null
 fails "started again" message primary start
 like "$(dm_log)" "Block replication is running or done"$ "says so in the log"

@@ -260,6 +260,15 @@ is "$(stage view)" "done" "in stage done"
 ok "dmsetup wait on the ingress ends" wait $in_wait
 is "$(stage in)" "done" "in stage done"
 ok "there was one more" events_are $((nr + 2)) $((ingress_nr + 2))
+message view checkpoint
+is "$(events view) $(events in)" "$((nr + 2)) $((ingress_nr + 2))" "none for a checkpoint that does nothing"
+take_down
+set_up
+nr=$(events view) ingress_nr=$(events in)
+message view checkpoint
+ok "one for a checkpoint" wait_for 20 events_are $((nr + 1)) $((ingress_nr + 1))
+message view stop
+ok "one for a stop" wait_for 20 events_are $((nr + 2)) $((ingress_nr + 2))
 take_down
 
 diag "dmsetup table"
