@@ -71,11 +71,10 @@ for i in {1..6}; do
 	sleep 0.0$((RANDOM % 9))
 	ok "suspend and resume" eval "timeout 60 dmsetup suspend primary && dmsetup resume primary"
 done
-message primary resync_rate 4000
+message primary resync_rate 500
 dm_table primary "$(primary_table /dev/ram2 /dev/ram0 /dev/ram3 $region)"
 dm_table primary "$(primary_table /dev/ram2 /dev/ram0 /dev/ram1 $region)"
-sleep 1
-ok "it is being copied" sync_is primary resync
+ok "it is being copied" wait_for 10 sync_is primary resync
 for _ in {1..4}; do
 	ok "suspend and resume" eval "timeout 60 dmsetup suspend primary && dmsetup resume primary"
 done
