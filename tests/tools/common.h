@@ -297,7 +297,7 @@ static inline int dm_command(const char *name, unsigned long cmd, char *buf)
 	return ioctl(fd, cmd, buf) ? -errno : 0;
 }
 
-static inline void dm_message(const char *name, const char *text)
+static inline int dm_try_message(const char *name, const char *text)
 {
 	char *buf = xcalloc(1, DM_BUFFER);
 	struct dm_target_msg *msg = (void *)(buf + sizeof(struct dm_ioctl));
@@ -305,9 +305,16 @@ static inline void dm_message(const char *name, const char *text)
 
 	strcpy(msg->message, text);
 	err = dm_command(name, DM_TARGET_MSG, buf);
+	free(buf);
+	return err;
+}
+
+static inline void dm_message(const char *name, const char *text)
+{
+	int err = dm_try_message(name, text);
+
 	if (err)
 		trouble("%s: the message %s: %s", name, text, strerror(-err));
-	free(buf);
 }
 
 struct dm_status {

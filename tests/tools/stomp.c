@@ -30,6 +30,11 @@
  * merge comes), and on devices that discard, which RAM disks do not: null_blk,
  * memory-backed.
  *
+ * With --primary it is about the legs of a primary: the ingress is the primary, where
+ * all threads write, the view its replica, which nobody else touches.  A checkpoint is
+ * repeated until the two are in sync, and then the replica holds all that was written,
+ * however often it has failed meanwhile.
+ *
  * What a thread does depends on the seed alone; how the threads fall together
  * in time does not.  How long the phase of the failover lasts depends on the
  * merge: it runs the same sequence on until the merge is done.
@@ -55,6 +60,8 @@ static const char usage_text[] =
 "  --no-failover          end in stage running\n"
 "  --failover-timeout S   for the merge, default 600\n"
 "  --no-fill              keep what is there instead of filling it at first\n"
+"  --primary              DEV of --ingress is a primary, that of --view its replica\n"
+"  --sync-timeout S       for the two to be in sync, default 120\n"
 "exit status: 0 all is well, 1 wrong data, 2 usage or I/O trouble\n";
 
 /* ---------------------------------------------------------------- threads */
@@ -167,12 +174,37 @@ static void compare_buffered(struct rng r, const char *when)
 {
 	unsigned int i;
 
+	if (opt.primary)	/* what changes below a page cache does not show there */
+		return;
 	for (i = 0; i < BUFFERED_RANGES; i++) {
 		size_t n = rnd_log(&r, sectors < BUFFERED_IO ? sectors : BUFFERED_IO);
 
 		compare(&buffered, view_model, rnd_below(&r, sectors - n + 1), n,
 			true, when);
 	}
+}
+
+static void checkpoint_primary(void)
+{
+	u64 end = now_ns() + opt.sync_timeout * 1000000000;
+	int err;
+
+	while ((err = dm_try_message(opt.name, "checkpoint"))) {
+		if (err != -ENODATA)
+			trouble("%s: the message checkpoint: %s", opt.name, strerror(-err));
+		if (now_ns() > end)
+			trouble("%s: not in sync for %llu s", opt.name, opt.sync_timeout);
+		sleep_us(300000);
+	}
+}
+
+static void checkpoint(void)
+{
+	if (opt.primary)
+		checkpoint_primary();
+	else
+		dm_checkpoint(opt.name);
+	epoch++;
 }
 
 /* Where a discard left the secondary open, see what it holds. */
@@ -197,15 +229,14 @@ static void paused_checkpoint(struct rng *r)
 	struct rng ranges = { rnd(r) };
 
 	settle_ingress();
-	if (rnd_one_in(r, 3))
+	if (!opt.primary && rnd_one_in(r, 3))
 		compare_all(&view, view_model, true, "before a checkpoint");
 	compare_buffered(ranges, "buffered, before a checkpoint");
-	dm_checkpoint(opt.name);
-	epoch++;
+	checkpoint();
 	total.checkpoints++;
 	memcpy(view_model, ingress_model, sectors * sizeof(*view_model));
 	compare_buffered(ranges, "buffered, after a checkpoint");
-	if (rnd_one_in(r, 3))
+	if (opt.primary || rnd_one_in(r, 3))
 		compare_all(&view, view_model, true, "after a checkpoint");
 	if (rnd_one_in(r, 4))
 		compare_all(&ingress, ingress_model, false, "after a checkpoint");
@@ -321,8 +352,7 @@ static void fill(void)
 	free(buf);
 	model_set(ingress_model, 0, sectors, tag);
 	model_set(view_model, 0, sectors, tag);
-	dm_checkpoint(opt.name);
-	epoch++;
+	checkpoint();
 	compare_all(&view, view_model, true, "after the first fill");
 }
 
@@ -347,7 +377,7 @@ static void make_workers(void)
 {
 	unsigned int i, j;
 
-	nr_ingress = opt.threads / 2;
+	nr_ingress = opt.primary ? opt.threads : opt.threads / 2;
 	workers = xcalloc(opt.threads, sizeof(*workers));
 	for (i = 0; i < opt.threads; i++) {
 		struct worker *w = &workers[i];
@@ -362,8 +392,9 @@ static void make_workers(void)
 			w->ops[j].buf = xbuffer(MAX_IO << SECTOR_SHIFT);
 	}
 	make_stripes(workers, nr_ingress, mix64(opt.seed + 1));
-	make_stripes(workers + nr_ingress, opt.threads - nr_ingress,
-		     mix64(opt.seed + 2));
+	if (nr_ingress < opt.threads)
+		make_stripes(workers + nr_ingress, opt.threads - nr_ingress,
+			     mix64(opt.seed + 2));
 	pthread_barrier_init(&phase_start, NULL, opt.threads + 1);
 	pthread_barrier_init(&phase_end, NULL, opt.threads + 1);
 	for (i = 0; i < opt.threads; i++)
@@ -407,6 +438,11 @@ static void final_compare(void)
 {
 	struct dev raw;
 
+	if (opt.primary) {
+		struct rng r = { mix64(opt.seed + 4) };
+
+		paused_checkpoint(&r);
+	}
 	compare_all(&view, view_model, true, "in the end");
 	if (!opt.failover) {
 		settle_ingress();
@@ -464,6 +500,8 @@ static bool parse(int argc, char **argv)
 		{ "no-failover", .flag = &opt.failover, .value = false },
 		{ "failover-timeout", .number = &opt.failover_timeout },
 		{ "no-fill", .flag = &opt.fill, .value = false },
+		{ "primary", .flag = &opt.primary, .value = true },
+		{ "sync-timeout", .number = &opt.sync_timeout },
 		{ NULL },
 	};
 
@@ -474,6 +512,8 @@ static bool parse(int argc, char **argv)
 		return false;
 	if (!opt.every)
 		opt.every = opt.ops / 10 ? opt.ops / 10 : 1;
+	if (opt.primary)
+		opt.failover = opt.live = false;
 	return true;
 }
 
@@ -488,7 +528,7 @@ int main(int argc, char **argv)
 	stamp_salt = mix64(opt.seed);
 	printf("stomp: seed %llu\n", opt.seed);
 	fflush(stdout);
-	dev_open(&view, opt.view, O_RDWR | O_DIRECT);
+	dev_open(&view, opt.view, (opt.primary ? O_RDONLY : O_RDWR) | O_DIRECT);
 	dev_open(&ingress, opt.ingress, O_RDWR | O_DIRECT);
 	dev_open(&buffered, opt.view, O_RDONLY);
 	sectors = view.sectors;

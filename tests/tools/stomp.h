@@ -70,12 +70,12 @@ enum failover { FO_NONE, FO_PAUSE, FO_SENT, FO_FENCED };
 
 static struct {
 	const char *view, *ingress, *secondary, *name;
-	u64 chunk, threads, qd, seed, ops, every, failover_timeout;
-	bool discard, zeroout, failover, fill, live;
+	u64 chunk, threads, qd, seed, ops, every, failover_timeout, sync_timeout;
+	bool discard, zeroout, failover, fill, live, primary;
 } opt = {
 	.chunk = 8, .threads = 8, .qd = 8, .ops = 20000,
 	.zeroout = true, .failover = true, .fill = true,
-	.failover_timeout = 600,
+	.failover_timeout = 600, .sync_timeout = 120,
 };
 
 static struct dev view, ingress, buffered;
