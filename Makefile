@@ -81,7 +81,7 @@ check-crash: all
 check-mutants: tools
 	@tests/deps check
 	@tests/check tests/unit/metadata/mutants.t
-	@KDIR=$(KDIR) tests/crash/check-mutants $(MUTANTS)
+	@KDIR=$(KDIR) tests/mutants/run $(MUTANTS)
 
 .PHONY: demo
 demo: all

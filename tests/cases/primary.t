@@ -39,7 +39,10 @@ ok "one of 1 MiB" fill $primary 0x45 5000k 1M 1M
 ok "is on both" equal /dev/ram0 /dev/ram1
 ok "a flush" sync $primary
 events=$(dm_column primary events)
+bios_begin
 ok "a checkpoint" message primary checkpoint
+like "$(bios ../ram0)" "^ram0 F" "flushes the local device"
+like "$(bios ../ram1)" "^ram1 F" "and the replica"
 ok "raises an event" wait_for 5 eval "[ \$(dm_column primary events) -gt $events ]"
 dm_log > /dev/null
 fails "started again" message primary start

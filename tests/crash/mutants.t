@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Every module in a directory is a mutant: it has to be noticed that it loses data.
-# tests/crash/check-mutants starts this: mutants.t DIRECTORY LIVES ROUNDS POINTS
+# Every module is a mutant: it has to be noticed that it loses data. tests/mutants/run
+# starts this: mutants.t LIVES ROUNDS POINTS MODULE...
 . tests/lib.sh
 . tests/crash/lib.sh
 
-lives=$2 rounds=$3 points=$4
+lives=$1 rounds=$2 points=$3
+shift 3
 
 # caught: the test fails, for what came back after a loss of power, or even a removal
 caught() {
@@ -19,8 +20,8 @@ caught() {
 
 crash_setup
 # shellcheck disable=SC2046 # one word each
-modprobe -a $(modinfo -F depends "$1"/*.ko | tr , '\n' | sort -u)
-for mutant in "$1"/*.ko; do
+modprobe -a $(modinfo -F depends "$@" | tr , '\n' | sort -u)
+for mutant; do
 	name=$(basename "$mutant" .ko)
 	SECONDS=0 tried=0
 	if ! insmod "$mutant"; then
