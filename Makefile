@@ -83,6 +83,15 @@ check-mutants: tools
 	@tests/check tests/unit/metadata/mutants.t
 	@KDIR=$(KDIR) tests/mutants/run $(MUTANTS)
 
+# The same random operations to QEMU's replication driver and to the target:
+# make check-qemu SEQUENCES=1000 SEED=42
+SEQUENCES ?= 300
+
+.PHONY: check-qemu
+check-qemu: all
+	@tests/deps check
+	@SEQUENCES=$(SEQUENCES) DM_REPL_TIMEOUT=$$((900 + 10 * $(SEQUENCES))) tests/check tests/qemu/*.t
+
 .PHONY: demo
 demo: all
 	@tests/deps check
@@ -174,6 +183,8 @@ help:
 	@echo '     KERNELS="6.12"   only on these: 6.1, 6.12, 7.2'
 	@echo 'make check-crash      loses power thousands of times, with a metadata device'
 	@echo 'make check-mutants    sees that mistakes which lose data are noticed'
+	@echo 'make check-qemu       compares with QEMU in random sequences, and works with it'
+	@echo '     SEQUENCES=N      so many (300)'
 	@echo 'make demo             the module at work, in a virtual machine'
 	@echo 'make shell            a virtual machine to try it in'
 	@echo '     GDB=1            tests/vm/gdb can attach gdb to it'

@@ -40,6 +40,8 @@ mapfile -t documents < <(that_match '\.(rst|md)$')
 # Few scripts have an extension.
 mapfile -t scripts < <(awk 'FNR > 2 { nextfile }
 	/^#!.*\/(env )?(ba|da)?sh( |$)/ || /^# shellcheck shell=/ { print FILENAME }' "${files[@]}")
+mapfile -t python < <(awk 'FNR > 1 { nextfile }
+	/^#!.*\/python3/ || FILENAME ~ /\.py$/ { print FILENAME }' "${files[@]}")
 
 #
 # The kernel's own tools are in no package but its source's, where it takes a
@@ -142,6 +144,7 @@ clean "codespell" codespell -L inflight "${files[@]}"
 clean "documents: reStructuredText" restructured_text "${documents[@]}"
 clean "documents: what they refer to is there" references "${documents[@]}"
 clean "shellcheck" shellcheck -x -f gcc "${scripts[@]}"
+clean "flake8" flake8 --max-line-length 100 "${python[@]}"
 clean "kernel-doc" perl "$tools/kernel-doc" -none -Werror "${module[@]}"
 clean "checkpatch, module" checkpatch -f "${module[@]}" "${kbuild[@]}"
 clean "checkpatch, programs" checkpatch --ignore $userspace -f "${programs[@]}"
