@@ -6,6 +6,8 @@
 # again with the same disks.
 #
 # What a command may be in a host is in tests/hosts/agent, beside all of tests/lib.sh.
+#
+# A test may set netdev, to what QEMU is to make of the network.
 
 # shellcheck source=tests/tap.sh
 . tests/tap.sh
@@ -40,8 +42,8 @@ boot() {
 		qemu+=" -drive if=none,format=raw,id=${file##*-},file=$file"
 		qemu+=" -device virtio-blk-pci,drive=${file##*-},serial=${file##*-}"
 	done
-	qemu+=" -netdev socket,id=net,udp=127.0.0.1:${port[1 - mine]},localaddr=127.0.0.1:${port[mine]}"
-	qemu+=" -device virtio-net-pci,netdev=net,mac=${mac[$host]}"
+	qemu+=" -netdev ${netdev:-socket,udp=127.0.0.1:${port[1 - mine]},localaddr=127.0.0.1:${port[mine]}}"
+	qemu+=",id=net -device virtio-net-pci,netdev=net,mac=${mac[$host]}"
 	qemu+=" -pidfile ${share[$host]}/pid"
 	# shellcheck disable=SC2086,SC2154 # DM_REPL_VM has words; the test sets transport
 	tests/vm/run ${DM_REPL_VM:-} --timeout 600 --memory 768 --cpus 1 \
