@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * disks - the four disks of a VM, with write caches that are lost with its power.
+ * disks - the disks of a VM, with write caches that are lost with its power.
  *
- * In a directory there are the files metadata, active, hidden and secondary, with what
- * is durable, and beside each, while this runs, a socket, FILE.sock, at which QEMU has it
- * as an NBD disk. A block that is written is in the cache until there is a flush. If it
- * is written again, what it had before may have become durable or not.
+ * Each is a file of a directory, with what is durable. Beside it, while this runs, there is
+ * a socket, FILE.sock, at which QEMU has it as an NBD disk. A block that is written is in
+ * the cache until there is a flush. If it is written again, what it had before may have
+ * become durable or not.
  *
  * When QEMU ends, the power is off: of the blocks in the cache some are on the disk, and
  * the others are lost, each by itself; how many differs from disk to disk.
  *
- * A block is a sector for metadata, as its format takes it. It is two for the others: the
- * superblock of ext4 has that size, and has to be whole before its journal is looked at.
+ * A block is a sector of a disk with metadata in its name, as the format of that takes it.
+ * It is two of the others: the superblock of ext4 has that size, and has to be whole before
+ * its journal is looked at.
  *
  * No FUA, for virtio-blk has none, and no discards.
  */
@@ -21,6 +22,7 @@
 #include <sys/un.h>
 
 #define MAX_REQUEST	(32u << 20)	/* QEMU's */
+#define MAX_DISKS	8
 
 struct disk {
 	const char *name;
@@ -31,22 +33,19 @@ struct disk {
 	u8 *content;			/* with what is in the cache */
 	u8 *cached;			/* for each block: is it? */
 	u8 *buf;			/* of a request */
-	u64 nr_cached, nr_lost;		/* when the power failed */
+	u64 nr_cached, nr_lost;		/* sectors, when the power failed */
 	struct rng rng;
 	pthread_t thread;
 };
 
 static const char usage[] =
-	"Usage: disks --dir DIRECTORY [--seed N]\n"
+	"Usage: disks --dir DIRECTORY --files FILE[,FILE...] [--seed N]\n"
 	"\n"
 	"Prints \"ready\" when QEMU can be started, and when it has ended, for each disk, how many\n"
-	"blocks were lost of how many that were in its cache.\n";
+	"sectors were lost of how many that were in its cache.\n";
 
-static const char * const names[] = { "metadata", "active", "hidden", "secondary" };
-
-#define NR_DISKS	(sizeof(names) / sizeof(*names))
-
-static struct disk disks[NR_DISKS];
+static struct disk disks[MAX_DISKS];
+static unsigned int nr_disks;
 
 /* -------------------------------------------------------------------- cache */
 
@@ -88,13 +87,13 @@ static void cache_flush(struct disk *disk)
 
 static void cache_lose(struct disk *disk)
 {
+	u64 nr = 0, sectors = disk->block >> SECTOR_SHIFT;
 	unsigned int eighths = rnd_below(&disk->rng, 9);
-	u64 nr = 0;
 
 	for (; (nr = next_cached(disk, nr)) < disk->nr_blocks; nr++) {
-		disk->nr_cached++;
+		disk->nr_cached += sectors;
 		if (rnd_below(&disk->rng, 8) < eighths)
-			disk->nr_lost++;
+			disk->nr_lost += sectors;
 		else
 			make_durable(disk, nr);
 	}
@@ -182,7 +181,7 @@ static u8 *map(struct disk *disk, int fd, int flags)
 	return p;
 }
 
-static void disk_open(struct disk *disk, const char *name, u64 block)
+static void disk_open(struct disk *disk, const char *name)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct dev file;
@@ -190,8 +189,8 @@ static void disk_open(struct disk *disk, const char *name, u64 block)
 	disk->name = name;
 	dev_open(&file, name, O_RDWR);
 	disk->size = file.sectors << SECTOR_SHIFT;
-	disk->block = block;
-	disk->nr_blocks = disk->size / block;
+	disk->block = strstr(name, "metadata") ? SECTOR_SIZE : 2 * SECTOR_SIZE;
+	disk->nr_blocks = disk->size / disk->block;
 	disk->durable = map(disk, file.fd, MAP_SHARED);
 	disk->content = map(disk, file.fd, MAP_PRIVATE);
 	disk->cached = xcalloc(disk->nr_blocks, 1);
@@ -206,35 +205,45 @@ static void disk_open(struct disk *disk, const char *name, u64 block)
 		trouble("%s: cannot listen: %s", address.sun_path, strerror(errno));
 }
 
+static void open_all(char *files, u64 seed)
+{
+	char *name, *at = NULL;
+
+	for (name = strtok_r(files, ",", &at); name; name = strtok_r(NULL, ",", &at)) {
+		if (nr_disks == MAX_DISKS)
+			trouble("%s: that are more than %u", name, MAX_DISKS);
+		disks[nr_disks].rng.state = mix64(seed + nr_disks);
+		disk_open(&disks[nr_disks++], name);
+	}
+}
+
 int main(int argc, char **argv)
 {
-	const char *dir = NULL;
+	const char *dir = NULL, *files = NULL;
 	u64 seed = 1;
 	const struct arg args[] = {
-		{ "dir", .string = &dir }, { "seed", .number = &seed }, {}
+		{ "dir", .string = &dir }, { "files", .string = &files },
+		{ "seed", .number = &seed }, {}
 	};
-	size_t i;
+	unsigned int i;
 
 	prog = "disks";
-	if (!parse_args(argc, argv, args, usage) || !dir) {
+	if (!parse_args(argc, argv, args, usage) || !dir || !files) {
 		fputs(usage, stderr);
 		return EXIT_TROUBLE;
 	}
 	/* The path of a socket is short. */
 	if (chdir(dir))
 		trouble("%s: %s", dir, strerror(errno));
-	for (i = 0; i < NR_DISKS; i++) {
-		disks[i].rng.state = mix64(seed + i);
-		disk_open(&disks[i], names[i], i ? 2 * SECTOR_SIZE : SECTOR_SIZE);
-	}
+	open_all(strdup(files), seed);
 	puts("ready");
 	fflush(stdout);
-	for (i = 0; i < NR_DISKS; i++)
+	for (i = 0; i < nr_disks; i++)
 		pthread_create(&disks[i].thread, NULL, disk_run, &disks[i]);
-	for (i = 0; i < NR_DISKS; i++)
+	for (i = 0; i < nr_disks; i++)
 		pthread_join(disks[i].thread, NULL);
-	for (i = 0; i < NR_DISKS; i++)
+	for (i = 0; i < nr_disks; i++)
 		printf("%s %llu/%llu%c", disks[i].name, disks[i].nr_lost,
-		       disks[i].nr_cached, i < NR_DISKS - 1 ? ' ' : '\n');
+		       disks[i].nr_cached, i < nr_disks - 1 ? ' ' : '\n');
 	return EXIT_OK;
 }

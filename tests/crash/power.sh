@@ -1,15 +1,21 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# A VM whose power can fail: its four disks lose then what they have in their caches.
+# A VM whose power can fail: its disks lose then what they have in their caches.
 # Sourced here, not in the VM, by power-loss.t and the demo.
+
+# In their order. What has metadata in its name is small.
+power_names=(metadata active hidden secondary)
 
 # power_disks DIRECTORY MIB: empty ones
 power_disks() {
-	mkdir -p "$1" &&
-		truncate -s 0 "$1"/{metadata,active,hidden,secondary} &&
-		truncate -s 64K "$1/metadata" &&
-		truncate -s "$2M" "$1"/{active,hidden,secondary}
+	local name size
+	mkdir -p "$1" || return
+	for name in "${power_names[@]}"; do
+		size=$2M
+		[[ $name != *metadata* ]] || size=64K
+		truncate -s 0 "$1/$name" && truncate -s "$size" "$1/$name" || return
+	done
 }
 
 # power_on DIRECTORY ARGUMENT...: of tests/vm/run, for a VM with these disks, which is
@@ -18,10 +24,11 @@ power_on() {
 	local dir=$1 disk drives='' line
 	shift
 	rm -f "$dir/pid"
-	exec {power_disks}< <(exec tests/crash/disks --dir "$dir" --seed "$RANDOM")
+	exec {power_disks}< <(exec tests/crash/disks --dir "$dir" --seed "$RANDOM" \
+		--files "$(IFS=,; echo "${power_names[*]}")")
 	power_disks_pid=$!
 	read -r line <&"$power_disks" && [ "$line" = ready ] || return
-	for disk in metadata active hidden secondary; do
+	for disk in "${power_names[@]}"; do
 		drives+=" -drive if=virtio,format=raw,cache=writeback,"
 		drives+="file.driver=nbd,file.server.type=unix,file.server.path=$dir/$disk.sock"
 	done
