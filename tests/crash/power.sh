@@ -38,7 +38,7 @@ power_on() {
 }
 
 power_is_on() {
-	kill -0 "$power_vm" 2> /dev/null
+	[ -n "$power_vm" ] && kill -0 "$power_vm" 2> /dev/null
 }
 
 # power_cut: now. Then as power_end.
@@ -54,13 +54,16 @@ power_end() {
 	wait "$power_vm"
 	# shellcheck disable=SC2034 # for the caller
 	status=$?
+	power_vm=''
 	# Without a VM the disks would wait for one.
 	# shellcheck disable=SC2034
 	read -t 5 -r lost <&"$power_disks" || { power_off; lost=''; }
 	exec {power_disks}<&-
+	power_disks_pid=''
 }
 
 # power_off: nothing of it is to be left, however far it has come.
 power_off() {
-	[ -z "${power_vm:-}" ] || kill "$power_vm" "$power_disks_pid" 2> /dev/null
+	# shellcheck disable=SC2086 # none, one or two words
+	[ -z "${power_vm:-}${power_disks_pid:-}" ] || kill $power_vm $power_disks_pid 2> /dev/null
 }
