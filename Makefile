@@ -95,7 +95,7 @@ check-qemu: all
 .PHONY: demo
 demo: all
 	@tests/deps check
-	@tests/vm/run tests/demo.sh
+	@tests/demo/run
 
 # What can be said about the sources without running them; make check does it too.
 .PHONY: lint
