@@ -81,6 +81,35 @@ const char *option(const struct invocation *in, const char *name)
 	return NULL;
 }
 
+const char *option_label(const char *name, char text[LABEL_BYTES])
+{
+	char *c;
+
+	snprintf(text, LABEL_BYTES, "%s%s", error_is_about_file() ? "" : "--", name);
+	for (c = text; error_is_about_file() && *c; c++)
+		if (*c == '-')
+			*c = '_';
+	return text;
+}
+
+const char *flag_label(const char *name, char text[LABEL_BYTES])
+{
+	option_label(name, text);
+	if (error_is_about_file())
+		strncat(text, " = 1", LABEL_BYTES - strlen(text) - 1);
+	return text;
+}
+
+enum outcome missing_option(const struct invocation *in, const char *name)
+{
+	const char *command = in->command->name;
+
+	if (error_is_about_file())
+		return error(WRONG_USAGE, "%s is missing; see dmrepctl.conf(5)", name);
+	return error(WRONG_USAGE, "%s: --%s is missing; see dmrepctl help %s", command, name,
+		     command);
+}
+
 /*
  * Finding a command
  */

@@ -49,6 +49,15 @@ static inline bool has_option(const struct invocation *in, const char *name)
 	return option(in, name);
 }
 
+/* An option as who gave it knows it: --chunk-size, or chunk_size in a file. */
+#define LABEL_BYTES	32
+const char *option_label(const char *name, char text[LABEL_BYTES]);
+
+/* One without a value: --force, or force = 1 in a file. */
+const char *flag_label(const char *name, char text[LABEL_BYTES]);
+
+enum outcome missing_option(const struct invocation *in, const char *name);
+
 enum outcome help_command(const struct invocation *in);
 enum outcome version_command(const struct invocation *in);
 

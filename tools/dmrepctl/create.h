@@ -2,7 +2,7 @@
 #ifndef DMREPCTL_CREATE_H
 #define DMREPCTL_CREATE_H
 
-#include "command.h"
+#include "plan.h"
 
 extern const struct option_spec create_secondary_options[], create_ingress_options[];
 extern const struct option_spec create_primary_options[], format_options[], remove_options[];
@@ -12,5 +12,14 @@ enum outcome create_ingress_command(const struct invocation *in);
 enum outcome create_primary_command(const struct invocation *in);
 enum outcome format_command(const struct invocation *in);
 enum outcome remove_command(const struct invocation *in);
+
+extern const struct plan_kind plan_secondary, plan_primary;
+
+/* Plan it, and make it, or print its table. */
+enum outcome create_planned(const struct invocation *in, const struct plan_kind *kind);
+enum outcome make_ingress(const char *name, const struct device *view, bool dry_run);
+
+/* Ingresses before views, all or nothing; all there are, if @names is NULL. */
+enum outcome remove_devices(char * const *names, int n, bool force);
 
 #endif

@@ -27,4 +27,11 @@ void warning(const char *format, ...) FORMAT_PRINTF(1, 2);
 
 enum outcome out_of_memory(void);
 
+/*
+ * From now on everything that is said is about this part of a file, and begins with it.
+ * NULL: about the command line. It is not copied.
+ */
+void error_about(const char *file, const char *section);
+bool error_is_about_file(void);
+
 #endif

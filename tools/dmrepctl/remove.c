@@ -34,22 +34,17 @@ static enum outcome choose(struct removal *removal, const char *name)
 	return outcome;
 }
 
-static enum outcome choose_all(const struct invocation *in, struct removal *removal)
+static enum outcome choose_all(struct removal *removal, char * const *names, int n)
 {
-	bool all = has_option(in, "all");
 	enum outcome outcome = DONE;
 	int i;
 
-	if (!all && !in->argc)
-		return error(WRONG_USAGE, "remove: what? A NAME, or --all");
-	if (all && in->argc)
-		return error(WRONG_USAGE, "remove: either a NAME or --all");
 	if (removal->all->n > MAX_REMOVED)
 		return error(FAILED, "there are more than %d devices", MAX_REMOVED);
 	for (i = 0; i < (int)removal->all->n; i++)
-		removal->chosen[i] = all;
-	for (i = 0; !outcome && i < in->argc; i++)
-		outcome = choose(removal, in->argv[i]);
+		removal->chosen[i] = !names;
+	for (i = 0; !outcome && i < n; i++)
+		outcome = choose(removal, names[i]);
 	return outcome;
 }
 
@@ -109,40 +104,53 @@ static enum outcome check_device(const struct removal *removal, const struct dev
 	return device->status.mode == MODE_SECONDARY && !force ? check_loss(device) : DONE;
 }
 
-static enum outcome remove_mode(const struct removal *removal, bool ingresses)
+static enum outcome remove_mode(const struct removal *removal, enum mode mode)
 {
 	enum outcome outcome = DONE;
 	unsigned int i;
 
 	for (i = 0; !outcome && i < removal->all->n; i++) {
 		const struct device *device = &removal->all->devices[i];
-		bool is_ingress = device->status.mode == MODE_INGRESS;
 
-		if (removal->chosen[i] && is_ingress == ingresses)
+		if (removal->chosen[i] && device->status.mode == mode)
 			outcome = remove_device(device->name);
 	}
 	return outcome;
 }
 
-enum outcome remove_command(const struct invocation *in)
+enum outcome remove_devices(char * const *names, int n, bool force)
 {
 	struct device_list all = { 0 };
 	struct removal removal = { .all = &all };
-	enum outcome outcome = devices_available();
+	enum outcome outcome = list_devices(&all);
 	unsigned int i;
 
 	if (!outcome)
-		outcome = list_devices(&all);
-	if (!outcome)
-		outcome = choose_all(in, &removal);
+		outcome = choose_all(&removal, names, n);
 	/* All or nothing. */
 	for (i = 0; !outcome && i < all.n; i++)
 		if (removal.chosen[i])
-			outcome = check_device(&removal, &all.devices[i], has_option(in, "force"));
+			outcome = check_device(&removal, &all.devices[i], force);
 	if (!outcome)
-		outcome = remove_mode(&removal, true);
+		outcome = remove_mode(&removal, MODE_PRIMARY);
 	if (!outcome)
-		outcome = remove_mode(&removal, false);
+		outcome = remove_mode(&removal, MODE_INGRESS);
+	if (!outcome)
+		outcome = remove_mode(&removal, MODE_SECONDARY);
 	free_devices(&all);
 	return outcome;
+}
+
+enum outcome remove_command(const struct invocation *in)
+{
+	bool all = has_option(in, "all");
+	enum outcome outcome = devices_available();
+
+	if (!outcome && !all && !in->argc)
+		outcome = error(WRONG_USAGE, "remove: what? A NAME, or --all");
+	if (!outcome && all && in->argc)
+		outcome = error(WRONG_USAGE, "remove: either a NAME or --all");
+	if (outcome)
+		return outcome;
+	return remove_devices(all ? NULL : in->argv, in->argc, has_option(in, "force"));
 }

@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "command.h"
 #include "signature.h"
 #include "use.h"
 
@@ -85,7 +86,7 @@ static bool find_signature(blkid_probe probe, char *type, size_t len)
 enum outcome check_signature(const struct block_device *device)
 {
 	blkid_probe probe = blkid_new_probe_from_filename(device->path);
-	char type[128];
+	char type[128], label[LABEL_BYTES];
 	bool found;
 
 	if (!probe)
@@ -95,8 +96,8 @@ enum outcome check_signature(const struct block_device *device)
 	blkid_free_probe(probe);
 	if (!found)
 		return DONE;
-	return error(REFUSED, "%s device %s: there is %s on it, which would be overwritten; if that may be, --force",
-		     device->role, device->path, type);
+	return error(REFUSED, "%s device %s: there is %s on it, which would be overwritten; if that may be, %s",
+		     device->role, device->path, type, flag_label("force", label));
 }
 
 /* Of dm-bufio's writes the page cache knows nothing. */

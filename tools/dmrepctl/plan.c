@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "plan.h"
+#include "units.h"
+
+/*
+ * What was asked for
+ */
+
+static bool is_none(const char *path)
+{
+	return !strcmp(path, "none") || !strcmp(path, "-");
+}
+
+/* What option --name is for; that it is there. */
+static enum outcome need(const struct invocation *in, const char *name, const char **value)
+{
+	*value = option(in, name);
+	return *value && **value ? DONE : missing_option(in, name);
+}
+
+static enum outcome parse_unit(const struct invocation *in, const struct unit *unit, u32 *sectors)
+{
+	u64 bytes, min = unit->min * SECTOR_BYTES, max = unit->max * SECTOR_BYTES;
+	char least[SIZE_TEXT_BYTES], most[SIZE_TEXT_BYTES], label[LABEL_BYTES];
+	const char *text = option(in, unit->option);
+
+	*sectors = unit->usual;
+	if (!text)
+		return DONE;
+	if (parse_size(text, &bytes) && bytes >= min && bytes <= max && !(bytes & (bytes - 1))) {
+		*sectors = bytes / SECTOR_BYTES;
+		return DONE;
+	}
+	return error(WRONG_USAGE, "%s %s: it is a power of two from %s to %s",
+		     option_label(unit->option, label), text, format_size(min, least),
+		     format_size(max, most));
+}
+
+enum outcome check_name(const char *name)
+{
+	if (!*name || strchr(name, '/') || strlen(name) >= NAME_BYTES - 1)
+		return error(WRONG_USAGE, "%s: a device's name has 1 to %d characters, none a slash",
+			     name, NAME_BYTES - 2);
+	return DONE;
+}
+
+enum outcome check_name_is_free(const char *name)
+{
+	if (name_is_taken(name))
+		return error(FAILED, "%s: there is a device of this name already", name);
+	return DONE;
+}
+
+/* "DMREPL-SECONDARY-" and 32 digits that nobody has had before. */
+void new_uuid(const char *mode, char uuid[UUID_BYTES])
+{
+	u8 random[16] = { 0 };
+	unsigned int i;
+	size_t len;
+
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		warning("there is no chance to be had for a UUID");
+	len = snprintf(uuid, UUID_BYTES, UUID_PREFIX "%s-", mode);
+	for (i = 0; i < sizeof(random); i++)
+		len += snprintf(uuid + len, UUID_BYTES - len, "%02x", random[i]);
+}
+
+enum outcome plan_parse(const struct invocation *in, const struct plan_kind *kind,
+			struct plan *plan)
+{
+	enum outcome outcome;
+	const char *path;
+	unsigned int i;
+
+	*plan = (struct plan){
+		.kind = kind,
+		.name = in->argv[0],
+		.force = has_option(in, "force"),
+		.insync = has_option(in, "insync"),
+	};
+	new_uuid(kind->uuid, plan->uuid);
+	outcome = kind->parse(in, plan);
+	if (!outcome)
+		outcome = parse_unit(in, &kind->unit, &plan->unit_sectors);
+	if (!outcome)
+		outcome = check_name(plan->name);
+	for (i = 0; !outcome && i < kind->nr_devices; i++) {
+		outcome = need(in, kind->roles[i], &path);
+		if (!outcome && !((kind->may_be_none >> i & 1) && is_none(path)))
+			plan->devices[i].path = path;
+	}
+	return outcome;
+}
+
+/*
+ * The devices
+ */
+
+/* Each of them but once. */
+static enum outcome check_different(const struct plan *plan)
+{
+	const struct block_device *a, *b;
+
+	for (a = plan->devices; a < plan->devices + plan->kind->nr_devices; a++)
+		for (b = plan->devices; b < a; b++)
+			if (a->path && b->path && a->major == b->major && a->minor == b->minor)
+				return error(WRONG_USAGE, "%s: it is given twice, as %s and as %s; they are different devices",
+					     a->path, b->role, a->role);
+	return DONE;
+}
+
+const struct block_device *plan_disk(const struct plan *plan)
+{
+	const struct block_device *disk = &plan->devices[plan->kind->disk];
+
+	return disk->path ? disk : &plan->devices[plan->kind->second_disk];
+}
+
+enum outcome plan_look(struct plan *plan)
+{
+	enum outcome outcome = DONE;
+	unsigned int i;
+
+	for (i = 0; !outcome && i < plan->kind->nr_devices; i++)
+		if (plan->devices[i].path)
+			outcome = look_at_device(plan->kind->roles[i], plan->devices[i].path,
+						 &plan->devices[i]);
+	plan->len = plan_disk(plan)->sectors;
+	return outcome ? outcome : check_different(plan);
+}
+
+static enum outcome check_unit(const struct plan *plan)
+{
+	const struct block_device *disk = plan_disk(plan);
+	const struct unit *unit = &plan->kind->unit;
+	char needs[SIZE_TEXT_BYTES], label[LABEL_BYTES];
+	u64 sectors = plan->unit_sectors;
+
+	while (disk->sectors > sectors * unit->max_number)
+		sectors *= 2;
+	if (sectors == plan->unit_sectors)
+		return DONE;
+	return error(FAILED, "%s device %s: it is too long for this %.*s size; %s %s or more will do",
+		     disk->role, disk->path, (int)strcspn(unit->option, "-"), unit->option,
+		     option_label(unit->option, label), format_size(sectors * SECTOR_BYTES, needs));
+}
+
+/*
+ * The metadata
+ */
+
+/* How large it has to be, and with which chunks it would do as it is. */
+static enum outcome check_metadata_size(const struct plan *plan)
+{
+	const struct block_device *metadata = &plan->devices[PLAN_METADATA];
+	char has[SIZE_TEXT_BYTES], needs[SIZE_TEXT_BYTES], larger[SIZE_TEXT_BYTES];
+	u64 sectors = metadata_need(plan->len, plan->unit_sectors);
+	const struct unit *unit = &plan->kind->unit;
+	u32 fits = plan->unit_sectors;
+	char label[LABEL_BYTES];
+
+	if (metadata->sectors >= sectors)
+		return DONE;
+	format_size(metadata->sectors * SECTOR_BYTES, has);
+	format_size(sectors * SECTOR_BYTES, needs);
+	while (fits <= unit->max && metadata->sectors < metadata_need(plan->len, fits))
+		fits *= 2;
+	if (fits > unit->max)
+		return error(FAILED, "metadata device %s: it has %s, and needs %s",
+			     metadata->path, has, needs);
+	return error(FAILED, "metadata device %s: it has %s, and needs %s; or %s %s",
+		     metadata->path, has, needs, option_label(unit->option, label),
+		     format_size(fits * (u64)SECTOR_BYTES, larger));
+}
+
+/* What was there is of this kind and size and with these chunks, or another one's. */
+static enum outcome check_set(struct plan *plan, const struct metadata_super *super)
+{
+	const char *path = plan->devices[PLAN_METADATA].path, *kind = plan->kind->name;
+	bool primary = plan->kind->mode == MODE_PRIMARY;
+	char unit[SIZE_TEXT_BYTES];
+
+	if (super->primary != primary)
+		return error(REFUSED, "metadata device %s: it belongs to a %s, not a %s; if it is not needed any more, dmrepctl format %s",
+			     path, super->primary ? "primary" : "secondary", kind, path);
+	if (super->len != plan->len)
+		return error(REFUSED, "metadata device %s: it belongs to a %s of %llu sectors, not %llu; if it is not needed any more, dmrepctl format %s",
+			     path, kind, super->len, plan->len, path);
+	if (super->chunk_sectors != plan->unit_sectors)
+		return error(REFUSED, "metadata device %s: its %s has %s of %s; take that, or, if it is not needed any more, dmrepctl format %s",
+			     path, primary ? kind : "set", plan->kind->unit.plural,
+			     format_size(super->chunk_sectors * (u64)SECTOR_BYTES, unit), path);
+	plan->comes_back = true;
+	/* The target has it come back under no other. */
+	if (super->view[0])
+		snprintf(plan->uuid, sizeof(plan->uuid), "%s", super->view);
+	return DONE;
+}
+
+static enum outcome check_metadata(struct plan *plan)
+{
+	const struct block_device *metadata = &plan->devices[PLAN_METADATA];
+	struct metadata_super super;
+	enum outcome outcome;
+	char why[256];
+
+	switch (look_at_metadata(metadata, &super, why, sizeof(why))) {
+	case METADATA_SET:
+		outcome = check_set(plan, &super);
+		return outcome ? outcome : check_metadata_size(plan);
+	case METADATA_BLANK:
+		outcome = check_metadata_size(plan);
+		return outcome || plan->force ? outcome : check_signature(metadata);
+	case METADATA_OTHER:
+		outcome = check_signature(metadata);
+		if (outcome)
+			return outcome;
+		return error(REFUSED, "metadata device %s: %s; dmrepctl format %s makes it a new one",
+			     metadata->path, why, metadata->path);
+	case METADATA_DAMAGED:
+		return error(REFUSED, "metadata device %s: %s; dmrepctl check %s tells more",
+			     metadata->path, why, metadata->path);
+	default:
+		return error(FAILED, "metadata device %s: %s", metadata->path, why);
+	}
+}
+
+enum outcome plan_check(struct plan *plan)
+{
+	const struct block_device *disk = plan_disk(plan);
+	enum outcome outcome;
+	unsigned int i;
+
+	if (!disk->sectors)
+		return error(FAILED, "%s device %s: it is empty", disk->role, disk->path);
+	outcome = plan->kind->check_sizes(plan);
+	if (!outcome)
+		outcome = check_unit(plan);
+	for (i = 0; !outcome && i < plan->kind->nr_devices; i++)
+		if (plan->devices[i].path)
+			outcome = check_unused(&plan->devices[i]);
+	if (!outcome && plan->devices[PLAN_METADATA].path)
+		outcome = check_metadata(plan);
+	/* What comes back has used its devices, rightly. */
+	if (outcome || plan->comes_back || plan->force)
+		return outcome;
+	return plan->kind->check_contents(plan);
+}
+
+/*
+ * Making
+ */
+
+/* As a table has it: a path, unless dm would take it for several words. */
+void add_device(char *table, const struct block_device *device, bool number)
+{
+	size_t len = strlen(table);
+
+	if (!device->path)
+		snprintf(table + len, TABLE_BYTES - len, " -");
+	else if (number || device->path[0] != '/' || strlen(device->path) > 256 ||
+		 strpbrk(device->path, " \t\n\\"))
+		snprintf(table + len, TABLE_BYTES - len, " %u:%u", device->major, device->minor);
+	else
+		snprintf(table + len, TABLE_BYTES - len, " %s", device->path);
+}
+
+void plan_table(const struct plan *plan, bool numbers, char table[TABLE_BYTES])
+{
+	unsigned int i;
+	size_t len;
+
+	snprintf(table, TABLE_BYTES, "%s", plan->kind->name);
+	for (i = 0; i < plan->kind->nr_devices; i++)
+		add_device(table, &plan->devices[i], numbers);
+	len = strlen(table);
+	len += snprintf(table + len, TABLE_BYTES - len, " %u", plan->unit_sectors);
+	if (plan->nr_words)
+		len += snprintf(table + len, TABLE_BYTES - len, " %u", plan->nr_words);
+	for (i = 0; i < plan->nr_words; i++)
+		len += snprintf(table + len, TABLE_BYTES - len, " %s", plan->words[i]);
+}
+
+enum outcome plan_make(const struct plan *plan)
+{
+	enum outcome outcome = target_available();
+	char table[TABLE_BYTES];
+
+	plan_table(plan, false, table);
+	return outcome ? outcome : create_device(plan->name, plan->uuid, plan->len, table);
+}
