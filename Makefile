@@ -153,13 +153,14 @@ endif
 modules_install: module
 	$(KBUILD) CONFIG_MODULE_SIG_ALL= INSTALL_MOD_PATH=$(DESTDIR) modules_install
 
-tools_install: $(DMREPCTL) build/dmrepctl.8
+tools_install: $(DMREPCTL) build/dmrepctl.8 build/dmrepctl.conf.5
 	install -D -m 755 $(DMREPCTL) $(DESTDIR)$(prefix)/sbin/dmrepctl
 	install -D -m 644 build/dmrepctl.8 $(DESTDIR)$(prefix)/share/man/man8/dmrepctl.8
+	install -D -m 644 build/dmrepctl.conf.5 $(DESTDIR)$(prefix)/share/man/man5/dmrepctl.conf.5
 	install -D -m 644 tools/dmrepctl/completion.bash \
 		$(DESTDIR)$(prefix)/share/bash-completion/completions/dmrepctl
 
-build/%.8: Documentation/%.8.rst
+build/dmrepctl.8 build/dmrepctl.conf.5: build/%: Documentation/%.rst
 	@tests/deps man
 	@mkdir -p $(@D)
 	rst2man --report=1 --halt=2 $< $@
@@ -194,7 +195,7 @@ help:
 	@echo 'make bench-check      fails if any costs more than it did'
 	@echo 'make bench-keep       keeps what it costs, for bench-check'
 	@echo 'make profile LINE=... where the instructions of one line go'
-	@echo 'make install          installs the module, dmrepctl and its man page'
+	@echo 'make install          installs the module, dmrepctl and its man pages'
 	@echo 'make tools_install    the latter two alone'
 	@echo '     DESTDIR=DIR prefix=/usr  there, instead of /usr/local'
 	@echo 'make clean'

@@ -19,17 +19,20 @@ ok "it is installed" install_tools || exit
 is "$(cd "$root" && find . -type f | sort)" "\
 ./usr/sbin/dmrepctl
 ./usr/share/bash-completion/completions/dmrepctl
+./usr/share/man/man5/dmrepctl.conf.5
 ./usr/share/man/man8/dmrepctl.8" "what there is"
 PATH=$root/usr/sbin:$PATH
 
-diag "the man page"
-page=$root/usr/share/man/man8/dmrepctl.8
-is "$(sed -n '/^\.SH NAME/{n;p}' "$page")" 'dmrepctl \- manage devices of dm-replication' "it has a name"
-if command -v man > /dev/null; then
-	man --warnings -E UTF-8 -l -Tutf8 -Z "$page" > /dev/null 2> "$scratch/warnings"
+diag "the man pages"
+for page in "8 dmrepctl \- manage devices of dm-replication" \
+	"5 dmrepctl.conf \- devices of dm-replication, to be set up"; do
+	file=$root/usr/share/man/man${page%% *}/$(cut -d ' ' -f 2 <<< "$page").${page%% *}
+	is "$(sed -n '/^\.SH NAME/{n;p}' "$file")" "${page#* }" "it has a name"
+	command -v man > /dev/null || continue
+	man --warnings -E UTF-8 -l -Tutf8 -Z "$file" > /dev/null 2> "$scratch/warnings"
 	# Where two columns are narrow, lines cannot be of the same length.
 	is "$(grep -v 'cannot adjust' "$scratch/warnings")" "" "man has nothing to say about it"
-fi
+done
 
 # Of the table in the help; some are of two words.
 mapfile -t commands < <(dmrepctl help | sed -nE 's/^  ([a-z][a-z -]*[a-z])( [][A-Z.]+)*  +.*/\1/p')
@@ -46,6 +49,15 @@ for name in "${commands[@]}"; do
 	is "$missing" "" "$name"
 done
 dmrepctl status -o help | awk '{ print $1 }' > "$scratch/fields"
+# Of the options of create, in the file's page.
+for kind in secondary primary; do
+	missing=''
+	for key in $(dmrepctl help create $kind | sed -nE 's/^ +(-., )?--([a-z-]+) .*/\2/p' | tr - _); do
+		[ "$key" = dry_run ] || grep -qE "^([a-z_]+, )*$key(, [a-z_]+)*\$" \
+			Documentation/dmrepctl.conf.5.rst || missing+=" $key"
+	done
+	is "$missing" "" "keys of a $kind"
+done
 ok "fields" [ "$(wc -l < "$scratch/fields")" -gt 20 ]
 
 diag "completion"
@@ -72,6 +84,8 @@ completes frobnicate "" ""
 : > "$scratch/some file"
 completes check "$scratch/some" "$scratch/some file"
 completes swap-replica x "$scratch/some" "$scratch/some file"
+completes up --config "$scratch/some" "$scratch/some file"
+completes up -- "--config --dry-run"
 completes create secondary x --active "$scratch/some" "$scratch/some file"
 
 done_testing

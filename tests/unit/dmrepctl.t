@@ -54,6 +54,57 @@ says 2 "dmrepctl: dump: --json=yes: there is no such option, or it takes no valu
 says 2 "dmrepctl: create: what\?.dmrepctl: there is: create secondary" create
 says 2 "dmrepctl: create tertiary: there is no such command" create tertiary
 
+diag "the files that describe what up makes"
+# config TEXT...: a file of these lines
+config() {
+	printf '%s\n' "$@" > "$scratch/conf"
+}
+
+# refuses REGEX TEXT...: what up says of such a file
+refuses() {
+	local status
+	config "${@:2}"
+	capture "$scratch/tool/dmrepctl" up --config "$scratch/conf"
+	status=$?
+	like "$status: $output" "^2: dmrepctl: $scratch/conf: $1$" "${*:2}"
+}
+
+view=(mode=\"secondary\" secondary=\"/dev/a\" active=\"/dev/b\" hidden=\"/dev/c\" metadata=\"none\")
+primary=(mode=\"primary\" local=\"/dev/a\" replica=\"/dev/b\" metadata=\"none\")
+refuses "line 2: unexpected token; see dmrepctl.conf\(5\)" "v {" "mode }"
+refuses 'v: it is in no section; write: NAME .*' 'v = 1'
+refuses 'v: mode is missing; it is "secondary" or "primary"' 'v { }'
+refuses 'v: mode = "x": it is "secondary" or "primary"' 'v { mode = "x" }'
+refuses 'v: active is missing; see dmrepctl.conf\(5\)' "v {" "${view[@]/active*/}" "}"
+refuses 'v: frob: there is no such key; of a secondary there are mode, secondary, active, hidden, metadata, chunk_size, manual_start, force, ingress' \
+	"v {" "${view[@]}" "frob = 1 }"
+refuses 'p: ingress: there is no such key; of a primary there are mode, local, .*' \
+	"p {" "${primary[@]}" 'ingress = "in" }'
+refuses 'v: secondary = "sda": it is the path of a device, from the / on' \
+	"v {" "${view[@]/\/dev\/a/sda}" "}"
+refuses 'v: metadata: it takes one value, such as "text"' "v {" "${view[@]/\"none\"/[\"a\", \"b\"]}" "}"
+refuses 'v: chunk_size 3K: it is a power of two from 4 KiB to 1 MiB' "v {" "${view[@]}" 'chunk_size = "3K" }'
+refuses 'v: chunk_size 5000: it is a power of two from 4 KiB to 1 MiB' "v {" "${view[@]}" 'chunk_size = 5000 }'
+refuses 'v: manual_start = yes: it is 0 or 1' "v {" "${view[@]}" 'manual_start = "yes" }'
+refuses 'v: ingress: it is a name, or a list of names, .*' "v {" "${view[@]}" 'ingress = 1 }'
+refuses 'v: ingress: it is a name, or a list of names, .* of 8 at most' \
+	"v {" "${view[@]}" 'ingress = ["1", "2", "3", "4", "5", "6", "7", "8", "9"] }'
+refuses 'v: a/b: a device.s name has .*' "v {" "${view[@]}" 'ingress = "a/b" }'
+refuses 'v: chunk_size is given twice' "v {" "${view[@]}" 'chunk_size = 4096' 'chunk_size = 4096 }'
+refuses 'v: there are two devices of the name v; the other one is in .*conf, v' \
+	"v {" "${view[@]}" 'ingress = "v" }'
+refuses 'p: there are two devices of the name v; the other one is in .*conf, v' \
+	"p {" "${view[@]}" 'ingress = "v" }' "v {" "${view[@]}" "}"
+refuses 'p: replica_timeout 0: this is no number of seconds from 1 to 3600' \
+	"p {" "${primary[@]}" "replica_timeout = 0 }"
+refuses 'p: insync = 1: without a metadata device .*' "p {" "${primary[@]}" "insync = 1 }"
+says 1 "dmrepctl: /nowhere: it cannot be read: No such file or directory$" up --config /nowhere
+says 1 "dmrepctl: $scratch: it cannot be read: Is a directory$" down --config "$scratch"
+config "v {" "${view[@]}" 'chunk_size = 4096 ingress = [ "in" ] # }' "}"
+says 1 "dmrepctl: p: it is not described; there is v$" up --config "$scratch/conf" p
+config "# nothing"
+says 1 "dmrepctl: p: it is not described; there is nothing$" down --config "$scratch/conf" p
+
 diag "output that cannot be written"
 "$scratch/tool/dmrepctl" help > /dev/full 2> "$scratch/error"
 is "$?: $(< "$scratch/error")" "1: dmrepctl: the output cannot be written" "is a failure"

@@ -15,6 +15,7 @@
 #include "metrics.h"
 #include "resync.h"
 #include "status.h"
+#include "up.h"
 
 static const struct command commands[] = {
 	{ "status", "[NAME...]", "show how devices do",
@@ -47,6 +48,10 @@ static const struct command commands[] = {
 	  2, 2, swap_options, swap_replica_command },
 	{ "get-error", "NAME", "print the first error; fail if there is one",
 	  1, 1, NULL, get_error_command },
+	{ "up", "[NAME...]", "make what dmrepctl.conf describes",
+	  0, ANY_NUMBER, up_options, up_command },
+	{ "down", "[NAME...]", "remove what dmrepctl.conf describes",
+	  0, ANY_NUMBER, down_options, down_command },
 	{ "remove", "NAME...", "remove devices, ingresses first",
 	  0, ANY_NUMBER, remove_options, remove_command },
 	{ "format", "DEVICE", "make it a new metadata device",

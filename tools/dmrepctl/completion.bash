@@ -30,6 +30,8 @@ _dmrepctl_arguments() {
 	case $1 in
 	help) _dmrepctl_commands '' ;;
 	create*|check|dump|format|version|events|metrics) ;;
+	up|down) sed -n 's/^[[:space:]"]*\([^][:space:]#{}"=]*\)"*[[:space:]]*{.*/\1/p' \
+		/etc/dmrepctl.conf /etc/dmrepctl.conf.d/*.conf 2> /dev/null ;;
 	*) dmrepctl list --noheadings -o name 2> /dev/null ;;
 	esac
 }
@@ -48,7 +50,7 @@ _dmrepctl() {
 		words=$(_dmrepctl_options "$command")
 	elif ! words=$(_dmrepctl_values "$before"); then
 		words=$(_dmrepctl_arguments "$command")
-		[[ ! $before =~ ^--(secondary|active|hidden|metadata|local|replica|output)$ ]] || files=y
+		[[ ! $before =~ ^--(secondary|active|hidden|metadata|local|replica|output|config)$ ]] || files=y
 		[[ ! $command =~ ^(check|dump|format|swap-replica)$ ]] || files=y
 	fi
 	if [ -n "$files" ]; then

@@ -1,0 +1,141 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# timeout: 600
+# cpus: 1
+#
+# dmrepctl up and down: what the files describe is there, or is not; what cannot be as
+# it is described is refused, and then nothing has changed.
+. tests/lib.sh
+. tests/dmrepctl.sh
+
+A=/dev/ram0 H=/dev/ram1 S=/dev/ram2 M=/dev/ram3 L=/dev/ram4 R=/dev/ram5 P=/dev/ram6
+ramdisks 7 4
+conf=$scratch/conf
+mkdir "$scratch/mnt"
+
+# view_section [LINE...], primary_section [LINE...]: with these lines in it
+view_section() {
+	printf '%s\n' "view {" 'mode = "secondary"' "active = \"$A\"" "hidden = \"$H\"" \
+		"secondary = \"$S\"" "metadata = \"$M\"" "$@" "}"
+}
+
+primary_section() {
+	printf '%s\n' "disk {" 'mode = "primary"' "local = \"$L\"" "replica = \"$R\"" \
+		"metadata = \"$P\"" "$@" "}"
+}
+
+# both_sections: the primary first, which is made last
+both_sections() {
+	{ primary_section 'replica_timeout = 10'; view_section 'ingress = [ "in", "in2" ]'; } > "$conf"
+}
+
+there_is() {
+	is "$(dm_names | tr '\n' ' ')" "${1:+$1 }" "there is ${1:-nothing}"
+}
+
+up() {
+	dmrepctl up --config "$conf" "$@"
+}
+
+down() {
+	dmrepctl down --config "$conf" "$@"
+}
+
+diag "up"
+both_sections
+says 0 "view: 0 8192 replication secondary $M $A $H $S 8
+in: 0 8192 replication ingress /dev/mapper/view
+in2: 0 8192 replication ingress /dev/mapper/view
+disk: 0 8192 replication primary $P $L $R 2048 2 replica_timeout 10" up --dry-run
+there_is ""
+says 0 "" up view
+there_is "in in2 view"
+says 0 "view: it is up already" up
+there_is "disk in in2 view"
+is "$(dmsetup table disk)" "0 8192 replication primary 1:6 1:4 1:5 2048 2 replica_timeout 10" "its table"
+says 0 "view: it is up already disk: it is up already" up
+says 0 "" remove in2
+says 0 "disk: it is up already" up
+there_is "disk in in2 view"
+says 1 "dmrepctl: nobody: it is not described; there is view, disk" up disk nobody
+
+diag "what is up in another way"
+another() {
+	says 3 "dmrepctl: $conf: $1; dmrepctl down, then up, makes it so" up
+	there_is "disk in in2 view"
+}
+view_section 'chunk_size = "8K"' > "$conf"
+another "view: it is up with the chunk_size 4 KiB, and described with 8 KiB"
+view_section 'manual_start = 1' > "$conf"
+another "view: it is up with the options none, and described with manual_start"
+A=$L view_section > "$conf"
+another "view: it is up with the active device 1:0, and described with $L (1:4)"
+M=none view_section > "$conf"
+another "view: it is up with the metadata device 1:3, and described with none (-)"
+primary_section 'insync = 1' 'replica_timeout = 11' > "$conf"
+another "disk: it is up with the options replica_timeout 10, and described with replica_timeout 11"
+primary_section 'insync = 1' 'replica_timeout = 10' > "$conf"
+says 0 "disk: it is up already" up
+{ M=none view_section; printf '%s\n' "in {" 'mode = "primary"' "local = \"$L\"" "replica = \"$R\"" \
+	"metadata = \"$P\"" "}"; } > "$conf"
+says 3 "dmrepctl: $conf: in: in: it is up as a device of the mode ingress, and described as primary; remove it first, or give it another name" \
+	up in
+
+diag "down"
+both_sections
+exec {held}< /dev/mapper/disk
+says 3 "dmrepctl: disk: it is in use: somebody has it open" down
+exec {held}<&-
+mke2fs -q -t ext4 -b 4096 /dev/mapper/view > /dev/null 2>&1
+mount /dev/mapper/view "$scratch/mnt"
+says 3 "dmrepctl: view: it is in use: view is mounted on $scratch/mnt" down
+there_is "disk in in2 view"
+says 0 "" down disk
+umount "$scratch/mnt"
+view_section 'ingress = "in"' > "$conf"
+says 3 "dmrepctl: view: the ingress in2 is on it; dmrepctl remove in2 view" down
+both_sections
+says 0 "disk: it is down already" down
+there_is ""
+says 0 "view: it is down already disk: it is down already" down
+
+diag "a refusal changes nothing"
+both_sections
+printf 'third { mode = "secondary" secondary = "/dev/x" active = "/dev/y" hidden = "/dev/z" metadata = "none" }' >> "$conf"
+says 1 "dmrepctl: $conf: third: active device /dev/y: it cannot be opened: No such file or directory" up
+there_is ""
+sed -i 's/hidden = "\/dev\/z"/hidden = 7 frob = 1/' "$conf"
+says 2 "dmrepctl: $conf: third: hidden = \"7\": it is the path of a device, from the / on" up view
+there_is ""
+{ view_section; L=$H primary_section; } > "$conf"
+says 2 "dmrepctl: $conf: disk: local device $H: view has it too, as hidden; no two can share one" up
+there_is ""
+# Active has had the superblock of the view's filesystem.
+M=none view_section > "$conf"
+ext4="there is a signature of ext4 on it, which would be overwritten"
+says 3 "dmrepctl: $conf: view: active device $A: $ext4; if that may be, force = 1" up
+there_is ""
+M=none view_section 'force = 1' > "$conf"
+says 0 "" up
+says_like 0 "view: it is up already" up
+fill /dev/mapper/view 0x11 0 64k
+says_like 3 "dmrepctl: view: it has no metadata device, so what was written to it would be lost.*" down
+says 0 "" down --force
+there_is ""
+
+diag "the files in /etc"
+unset -f up down
+says 1 "dmrepctl: nothing is described: there is neither /etc/dmrepctl.conf nor /etc/dmrepctl.conf.d/*.conf; see dmrepctl.conf(5)" up
+mkdir /etc/dmrepctl.conf.d
+view_section > /etc/dmrepctl.conf.d/view.conf
+primary_section > /etc/dmrepctl.conf
+echo "} no configuration" > /etc/dmrepctl.conf.d/view.conf.orig
+says 0 "" up
+there_is "disk view"
+cp /etc/dmrepctl.conf /etc/dmrepctl.conf.d/another.conf
+says_like 2 "dmrepctl: /etc/dmrepctl.*conf: disk: there are two devices of the name disk; the other one is in /etc/dmrepctl.*conf, disk" \
+	down
+rm /etc/dmrepctl.conf
+says 0 "" down
+there_is ""
+done_testing
