@@ -153,12 +153,22 @@ endif
 modules_install: module
 	$(KBUILD) CONFIG_MODULE_SIG_ALL= INSTALL_MOD_PATH=$(DESTDIR) modules_install
 
-tools_install: $(DMREPCTL) build/dmrepctl.8 build/dmrepctl.conf.5
+tools_install: $(DMREPCTL) build/dmrepctl.8 build/dmrepctl.conf.5 build/dmrepctl@.service
 	install -D -m 755 $(DMREPCTL) $(DESTDIR)$(prefix)/sbin/dmrepctl
 	install -D -m 644 build/dmrepctl.8 $(DESTDIR)$(prefix)/share/man/man8/dmrepctl.8
 	install -D -m 644 build/dmrepctl.conf.5 $(DESTDIR)$(prefix)/share/man/man5/dmrepctl.conf.5
 	install -D -m 644 tools/dmrepctl/completion.bash \
 		$(DESTDIR)$(prefix)/share/bash-completion/completions/dmrepctl
+	install -D -m 644 tools/dmrepctl/11-dm-replication.rules \
+		$(DESTDIR)$(prefix)/lib/udev/rules.d/11-dm-replication.rules
+	install -D -m 644 build/dmrepctl@.service \
+		$(DESTDIR)$(prefix)/lib/systemd/system/dmrepctl@.service
+
+# It depends on prefix, which may be another one than before.
+.PHONY: build/dmrepctl@.service
+build/dmrepctl@.service: tools/dmrepctl/dmrepctl@.service.in
+	@mkdir -p $(@D)
+	sed 's:@sbindir@:$(prefix)/sbin:' $< > $@
 
 build/dmrepctl.8 build/dmrepctl.conf.5: build/%: Documentation/%.rst
 	@tests/deps man
@@ -195,7 +205,7 @@ help:
 	@echo 'make bench-check      fails if any costs more than it did'
 	@echo 'make bench-keep       keeps what it costs, for bench-check'
 	@echo 'make profile LINE=... where the instructions of one line go'
-	@echo 'make install          installs the module, dmrepctl and its man pages'
+	@echo 'make install          installs the module, dmrepctl and what belongs to it'
 	@echo 'make tools_install    the latter two alone'
 	@echo '     DESTDIR=DIR prefix=/usr  there, instead of /usr/local'
 	@echo 'make clean'

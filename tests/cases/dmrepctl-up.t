@@ -78,7 +78,7 @@ primary_section 'insync = 1' 'replica_timeout = 10' > "$conf"
 says 0 "disk: it is up already" up
 { M=none view_section; printf '%s\n' "in {" 'mode = "primary"' "local = \"$L\"" "replica = \"$R\"" \
 	"metadata = \"$P\"" "}"; } > "$conf"
-says 3 "dmrepctl: $conf: in: in: it is up as a device of the mode ingress, and described as primary; remove it first, or give it another name" \
+says 3 "dmrepctl: $conf: in: there is a device in of the mode ingress, not primary; remove it first, or give this one another name" \
 	up in
 
 diag "down"

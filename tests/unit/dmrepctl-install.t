@@ -10,6 +10,11 @@
 command -v rst2man > /dev/null || skip_all "there is no rst2man"
 root=$scratch/root
 
+# Succeeds and says nothing.
+clean() {
+	capture "$@" && [ -z "$output" ]
+}
+
 install_tools() {
 	make -s tools_install DESTDIR="$root" prefix=/usr DMREPCTL="$scratch/tool/dmrepctl" \
 		DMREPCTL_BUILD="$scratch/tool" CFLAGS="${sanitizers[*]}"
@@ -17,6 +22,8 @@ install_tools() {
 ok "it is built" build_tool "$scratch/tool" || exit
 ok "it is installed" install_tools || exit
 is "$(cd "$root" && find . -type f | sort)" "\
+./usr/lib/systemd/system/dmrepctl@.service
+./usr/lib/udev/rules.d/11-dm-replication.rules
 ./usr/sbin/dmrepctl
 ./usr/share/bash-completion/completions/dmrepctl
 ./usr/share/man/man5/dmrepctl.conf.5
@@ -33,6 +40,24 @@ for page in "8 dmrepctl \- manage devices of dm-replication" \
 	# Where two columns are narrow, lines cannot be of the same length.
 	is "$(grep -v 'cannot adjust' "$scratch/warnings")" "" "man has nothing to say about it"
 done
+
+diag "the unit and the rules"
+unit=usr/lib/systemd/system/dmrepctl@.service
+is "$(sed -n 's/^Exec//p' "$root/$unit" | tr '\n' ' ')" \
+	"Start=/usr/sbin/dmrepctl up %i Stop=/usr/sbin/dmrepctl down %i " "the unit runs what is installed"
+if command -v systemd-analyze > /dev/null; then
+	# It looks whether the program is there.
+	sed "s:=/usr:=$root/usr:" "$root/$unit" > "$scratch/dmrepctl@.service"
+	ok "systemd has nothing to say about it" clean systemd-analyze verify --man=no \
+		"$scratch/dmrepctl@.service"
+fi
+if udevadm verify --help > /dev/null 2>&1; then
+	ok "udev has nothing to say about the rules" udevadm verify \
+		"$root/usr/lib/udev/rules.d/11-dm-replication.rules"
+fi
+prefix=$(grep -h -o 'UUID_PREFIX.*"' tools/dmrepctl/device.h | cut -d '"' -f 2)
+ok "the rules know our UUIDs" grep -q "\"$prefix\*\"" \
+	"$root/usr/lib/udev/rules.d/11-dm-replication.rules"
 
 # Of the table in the help; some are of two words.
 mapfile -t commands < <(dmrepctl help | sed -nE 's/^  ([a-z][a-z -]*[a-z])( [][A-Z.]+)*  +.*/\1/p')

@@ -160,7 +160,7 @@ static enum outcome get_in_mode(const char *name, enum mode mode, struct device 
 
 	if (outcome || device->status.mode == mode)
 		return outcome;
-	return error(REFUSED, "%s: it is up as a device of the mode %s, and described as %s; remove it first, or give it another name",
+	return error(REFUSED, "there is a device %s of the mode %s, not %s; remove it first, or give this one another name",
 		     name, mode_name(device->status.mode), mode_name(mode));
 }
 
