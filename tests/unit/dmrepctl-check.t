@@ -11,28 +11,55 @@
 tool=$scratch/tool
 damage=tests/unit/dmrepctl/damage
 
-# metadata.c is in it twice: as the target has it, and in the tool, of which one function
+# metadata.c is in them twice: as the target has it, and in the tool, of which one function
 # alone is to be seen.
 build_damage() {
-	local objects
-	build_fakes "$scratch/damage" -Werror || return
-	compile "$metadata/unit-damage.c" "$scratch/damage/unit-damage.o" -Werror || return
-	compile dm-replication/metadata.c "$scratch/damage/metadata.o" -Werror || return
-	compile $damage/damage.c "$scratch/damage/damage.o" -Werror || return
+	local objects name to=$scratch/damage
+	build_fakes "$to" -Werror || return
+	for name in unit-damage crash seeds; do
+		compile "$metadata/$name.c" "$to/$name.o" -Werror || return
+	done
+	compile "$metadata/fuzz.c" "$to/fuzz.o" -Werror -Dfuzz_begin=no_begin || return
+	for name in compare damage fuzzed; do
+		compile $damage/$name.c "$to/$name.o" -Werror || return
+	done
+	compile dm-replication/metadata.c "$to/metadata.o" -Werror || return
 	mapfile -t objects < <(tool_objects "$tool")
-	"${CC:-gcc}" -r -nostdlib -o "$scratch/damage/tool.o" "${objects[@]}" &&
-		objcopy --keep-global-symbol=check_metadata_file "$scratch/damage/tool.o" &&
-		link "$scratch/damage" "$scratch/damage/damage" "$scratch/damage"/{damage,unit-damage}.o \
-			"$scratch/damage"/{metadata,tool}.o -Wl,--wrap=rig_refused,--wrap=rig_reopen \
-			-ldevmapper -lblkid -ljson-c
+	"${CC:-gcc}" -r -nostdlib -o "$to/tool.o" "${objects[@]}" &&
+		objcopy --keep-global-symbol=check_metadata_file "$to/tool.o" &&
+		link "$to" "$to/make-seeds" "$to/seeds.o" "$to/metadata.o" &&
+		link_compared damage unit-damage && link_compared crash && link_compared fuzzed fuzz
+}
+
+# link_compared NAME...: the program of the first one, with compare.c in between
+link_compared() {
+	local to=$scratch/damage objects
+	objects=("${@/%/.o}")
+	link "$to" "$to/$1" "${objects[@]/#/$to/}" "$to"/{compare,metadata,tool}.o \
+		-Wl,--wrap={rig_refused,rig_reopen,rig_open,rig_load} -ldevmapper -lblkid -ljson-c
+}
+
+# last REGEX: of the last line that it matches, what is in parentheses
+last() {
+	sed -n "s/.*$1.*/\1/p" <<< "$output" | tail -n 1
 }
 
 ok "the tool is built" build_tool "$tool" || exit
 ok "the test is built" build_damage || exit
 ok "check finds what the target finds" timeout 300 "$scratch/damage/damage" "$SEED"
 diag "$(tail -n 1 <<< "$output")"
-found=$(sed -n 's/^bad-later: so far \([0-9]*\) damaged.*/\1/p' <<< "$output")
+found=$(last "so far \([0-9]*\) damaged")
 ok "and there was much of it" [ "${found:-0}" -gt 10000 ]
+ok "after losses of power too, nothing" timeout 300 "$scratch/damage/crash" "$SEED" 100000 10
+diag "$(tail -n 1 <<< "$output")"
+disks=$(last " \([0-9]*\) disks,")
+ok "and there were some" [ "${disks:-0}" -gt 1000 ]
+mkdir "$scratch/seeds"
+ok "whatever is there" eval '"$scratch/damage/make-seeds" "$scratch/seeds" &&
+	timeout 300 "$scratch/damage/fuzzed" "$SEED" 10000 "$scratch"/seeds/*'
+diag "$(tail -n 1 <<< "$output")"
+found=$(last " \([0-9]*\) damaged")
+ok "and much of it was damaged" [ "${found:-0}" -gt 1000 ]
 
 
 # Images made by the format's description alone: Documentation/metadata.rst
