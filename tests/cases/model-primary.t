@@ -56,8 +56,8 @@ for i in 0 1 2; do nullb $i; done
 dm_linear replica /dev/nullb1
 for region in 128 512 2048; do
 	rm -f "$scratch/degraded"
-	[ $region = 128 ] && meta=/dev/nullb2 || meta=-
-	ok "regions of $region sectors" model $region $meta $((6000 + 600000 / region))
+	[ "$region" = 128 ] && meta=/dev/nullb2 || meta=-
+	ok "regions of $region sectors" model "$region" "$meta" $((6000 + 600000 / region))
 	diag "$output"
 	ok "the replica has failed meanwhile" [ -e "$scratch/degraded" ]
 done

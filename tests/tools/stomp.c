@@ -512,8 +512,10 @@ static bool parse(int argc, char **argv)
 		return false;
 	if (!opt.every)
 		opt.every = opt.ops / 10 ? opt.ops / 10 : 1;
-	if (opt.primary)
-		opt.failover = opt.live = false;
+	if (opt.primary) {
+		opt.failover = false;
+		opt.live = false;
+	}
 	return true;
 }
 
