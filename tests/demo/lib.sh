@@ -162,7 +162,7 @@ rows_done() {
 
 # more_rows NAME N: waits for N more than now; the demo ends if they do not come.
 more_rows() {
-	local goal=$(($(rows_done "$1") + $2)) end=$((SECONDS + 60 * REPL_PATIENCE))
+	local goal=$(($(rows_done "$1") + $2)) end=$((SECONDS + 120 * REPL_PATIENCE))
 	until [ "$(rows_done "$1")" -ge $goal ]; do
 		[ $SECONDS -lt $end ] || die "$1 does not get on: $(cat "$scratch/$1.error")"
 		sleep 0.3
@@ -249,6 +249,10 @@ no_file() {
 	[ "$(files "$1" "$2")" = 0 ]
 }
 
+now_ms() {
+	echo $((${EPOCHREALTIME/./} / 1000))
+}
+
 # kib_written DEVICE: since it was made
 kib_written() {
 	awk '{ print $7 / 2 }' "/sys/block/${1#/dev/}/stat"
@@ -294,7 +298,7 @@ standby_up() {
 # connect DEVICE: the primary has the ingress as that disk. (nbd-server begins with a
 # search for prime numbers, though it has no use for them here.)
 connect() {
-	must wait_for 60 test -s /run/nbd.pid
+	must wait_for 120 test -s /run/nbd.pid
 	announce primary "" nbd-client -N disk standby "$1"
 	must wait_for 20 nbd-client -N disk 127.0.0.1 "$1"
 }
