@@ -38,14 +38,14 @@ choose() {
 }
 
 # Cuts the power, some time after the $mark has been reached. Sets $doing.
-declare -A most_ms=([load]=4000 [checkpoint]=400 [merge]=2000 [tables]=3000)
+declare -A most_ms=([load]=4000 [checkpoint]=800 [merge]=2000 [tables]=3000)
 kill_it() {
 	local ms=$((RANDOM % most_ms[$mark]))
 	until [ -e "$run/at.$mark" ] || ! power_is_on; do
 		sleep 0.02
 	done
 	sleep "$((ms / 1000)).$(printf %03d $((ms % 1000)))"
-	doing="$ms ms after $mark, at \"$(tail -n 1 "$run/history")\""
+	doing="$ms ms after $mark, at \"$(tail -n 1 "$run/history" 2> /dev/null)\""
 	power_cut
 }
 
