@@ -159,6 +159,8 @@ tools_install: $(DMREPCTL) build/dmrepctl.8 build/dmrepctl.conf.5 build/dmrepctl
 	install -D -m 644 build/dmrepctl.conf.5 $(DESTDIR)$(prefix)/share/man/man5/dmrepctl.conf.5
 	install -D -m 644 tools/dmrepctl/completion.bash \
 		$(DESTDIR)$(prefix)/share/bash-completion/completions/dmrepctl
+	install -D -m 644 tools/dmrepctl/status.schema.json \
+		$(DESTDIR)$(prefix)/share/dmrepctl/status.schema.json
 	install -D -m 644 tools/dmrepctl/11-dm-replication.rules \
 		$(DESTDIR)$(prefix)/lib/udev/rules.d/11-dm-replication.rules
 	install -D -m 644 build/dmrepctl@.service \

@@ -7,7 +7,22 @@
 . tests/lib.sh
 . tests/dmrepctl.sh
 
+# valid: what it prints of all fields is as the schema has it
+valid() {
+	local fields
+	fields=$(dmrepctl status -o help | awk '{ printf "%s%s", separator, $1; separator = "," }')
+	dmrepctl status --reportformat json -o "$fields" > "$scratch/json"
+	ok "$1 is as the schema has it" python3 -c "
+import json, jsonschema
+schema = json.load(open('tools/dmrepctl/status.schema.json'))
+jsonschema.Draft202012Validator.check_schema(schema)
+told = json.load(open('$scratch/json'))
+jsonschema.validate(told, schema, jsonschema.Draft202012Validator)
+assert all(set(device) == set(schema['\$defs']['device']['properties']) for device in told['devices'])"
+}
+
 diag "without a device"
+valid nothing
 says 0 "" status
 says 0 "" list
 says 0 '{ "version":1, "devices":[ ] }' status --reportformat json
@@ -40,6 +55,7 @@ says 1 "dmrepctl: disk: this is no device of dm-replication; dmrepctl list has t
 	status disk
 says 1 "dmrepctl: nobody: there is no such device; dmrepctl list has those that are
 view" status --noheadings -o name nobody view
+valid "a view and its ingress"
 
 diag "a failover"
 dmsetup suspend disk
@@ -51,6 +67,7 @@ dmsetup resume disk
 ok "it ends" wait_for 20 stage_is view "done"
 says 0 "view done 48 48 100.00" status --noheadings \
 	-o name,stage,merged_chunks,to_merge_chunks,progress view
+valid "what has failed over"
 
 diag "wrong usage"
 says 2 "dmrepctl: Unrecognised field: frobnicate; dmrepctl status -o help tells the fields" \

@@ -26,6 +26,7 @@ is "$(cd "$root" && find . -type f | sort)" "\
 ./usr/lib/udev/rules.d/11-dm-replication.rules
 ./usr/sbin/dmrepctl
 ./usr/share/bash-completion/completions/dmrepctl
+./usr/share/dmrepctl/status.schema.json
 ./usr/share/man/man5/dmrepctl.conf.5
 ./usr/share/man/man8/dmrepctl.8" "what there is"
 PATH=$root/usr/sbin:$PATH
@@ -84,6 +85,10 @@ for kind in secondary primary; do
 	is "$missing" "" "keys of a $kind"
 done
 ok "fields" [ "$(wc -l < "$scratch/fields")" -gt 20 ]
+is "$(python3 -c "
+import json
+print(*json.load(open('$root/usr/share/dmrepctl/status.schema.json'))['\$defs']['device']['properties'])
+" | tr ' ' '\n')" "$(< "$scratch/fields")" "the schema has them"
 
 diag "completion"
 # completes WORD... EXPECTED: the last word, with what may be there

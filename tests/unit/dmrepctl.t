@@ -13,6 +13,13 @@ for name in $("$scratch/tool/unit"); do
 	ok "unit $name" timeout 120 "$scratch/tool/unit" "$name"
 done
 
+# Of Debian's prometheus, a server, which nobody needs for this alone.
+if command -v promtool > /dev/null; then
+	"$scratch/tool/unit" metrics > "$scratch/metrics"
+	capture promtool check metrics < "$scratch/metrics"
+	is "$?: $output" "0: " "promtool has nothing to say about metrics"
+fi
+
 # says STATUS REGEX WORD...: what dmrepctl does with these words
 says() {
 	local status
