@@ -26,7 +26,7 @@ static double now(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
-static unsigned int terminal_columns(void)
+unsigned int terminal_columns(void)
 {
 	struct winsize size;
 

@@ -31,6 +31,9 @@ void progress_end(struct progress *progress);
 /* Since it began. */
 u64 progress_seconds(const struct progress *progress);
 
+/* Of the one that stdout is. */
+unsigned int terminal_columns(void);
+
 /* The line, in so many columns; @bytes were done in these seconds. For tests, too. */
 void format_progress(char line[PROGRESS_BYTES], const char *name, u64 done, u64 all, u64 bytes,
 		     double seconds, unsigned int columns);

@@ -383,6 +383,8 @@ static void print_line(void *context, const char *line)
 
 	while (!options->separator && end && line[end - 1] == ' ')
 		end--;
+	if (options->columns && end > options->columns)
+		end = options->columns;
 	while (end) {
 		space = strspn(line, " ");
 		space = space < end ? space : end;
@@ -464,6 +466,8 @@ static enum outcome output(const struct report_options *options, struct dm_repor
 	size_t len;
 
 	if (!options->json) {
+		if (options->compact && !dm_report_compact_fields(report))
+			return bad_report();
 		library_print_to(print_line, (void *)options);
 		dm_report_output(report);
 		library_print_to(NULL, NULL);

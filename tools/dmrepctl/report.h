@@ -22,6 +22,8 @@ struct report_options {
 	bool suffix;
 	bool json;
 	bool colour;
+	bool compact;		/* without fields that no device has */
+	unsigned int columns;	/* lines are cut there; 0: they are not */
 };
 
 /* Print the devices; @all is where tops are looked up. */

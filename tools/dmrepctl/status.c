@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "library.h"
+#include "progress.h"
 #include "report.h"
 #include "status.h"
 #include "watch.h"
@@ -47,11 +48,16 @@ static char *chosen_fields(const char *fields, const char *usual)
 	return all;
 }
 
-static bool wants_colour(const struct report_options *options)
+/* For people: what fits on their screen. Others get the same, whatever there is. */
+static void fit_terminal(const struct invocation *in, struct report_options *options)
 {
 	const char *no = getenv("NO_COLOR");
 
-	return isatty(STDOUT_FILENO) && !(no && *no) && !options->separator;
+	if (!isatty(STDOUT_FILENO) || options->separator)
+		return;
+	options->colour = !(no && *no);
+	options->columns = terminal_columns();
+	options->compact = !has_option(in, "options");
 }
 
 static enum outcome parse_report_options(const struct invocation *in, const char *usual,
@@ -69,7 +75,7 @@ static enum outcome parse_report_options(const struct invocation *in, const char
 	if (format && strcmp(format, "json") && strcmp(format, "basic"))
 		return error(WRONG_USAGE, "--reportformat %s: there are basic and json", format);
 	options->json = format && !strcmp(format, "json");
-	options->colour = wants_colour(options);
+	fit_terminal(in, options);
 	options->fields = chosen_fields(option(in, "options"), usual);
 	return options->fields ? DONE : out_of_memory();
 }

@@ -201,6 +201,30 @@ static void colours(void)
 	   "view2 \033[31mfailover-failed\033[m \033[31mmerge-io\033[m\n");
 }
 
+static void terminals(void)
+{
+	struct report_options o = usual("name,sync,stage,dirty_regions,error");
+
+	o.compact = true;
+	is(printed(&o, DONE),
+	   "Name  Stage           Error\n"
+	   "inlet failover\n"
+	   "view  failover        -\n"
+	   "view2 failover-failed merge-io\n");
+	o.columns = 24;
+	o.colour = true;
+	is(printed(&o, DONE),
+	   "Name  Stage           Er\n"
+	   "inlet failover\n"
+	   "view  failover        -\n"
+	   "view2 \033[31mfailover-failed\033[m me\n");
+	/* Of what is cut in the middle it cannot be told any more. */
+	o.columns = 20;
+	o.headings = false;
+	o.select = "name=view2";
+	is(printed(&o, DONE), "view2 failover-faile\n");
+}
+
 static void wrong(void)
 {
 	static const char * const fields[] = { "", "frobnicate", "name,,x", "name mode" };
@@ -237,5 +261,6 @@ void test_report(void)
 	selected();
 	json();
 	colours();
+	terminals();
 	wrong();
 }
