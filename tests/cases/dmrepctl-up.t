@@ -33,12 +33,9 @@ there_is() {
 	is "$(dm_names | tr '\n' ' ')" "${1:+$1 }" "there is ${1:-nothing}"
 }
 
-up() {
-	dmrepctl up --config "$conf" "$@"
-}
-
-down() {
-	dmrepctl down --config "$conf" "$@"
+# conf up|down WORD...: with our file
+conf() {
+	dmrepctl "$1" --config "$conf" "${@:2}"
 }
 
 diag "up"
@@ -46,22 +43,22 @@ both_sections
 says 0 "view: 0 8192 replication secondary $M $A $H $S 8
 in: 0 8192 replication ingress /dev/mapper/view
 in2: 0 8192 replication ingress /dev/mapper/view
-disk: 0 8192 replication primary $P $L $R 2048 2 replica_timeout 10" up --dry-run
+disk: 0 8192 replication primary $P $L $R 2048 2 replica_timeout 10" conf up --dry-run
 there_is ""
-says 0 "" up view
+says 0 "" conf up view
 there_is "in in2 view"
-says 0 "view: it is up already" up
+says 0 "view: it is up already" conf up
 there_is "disk in in2 view"
 is "$(dmsetup table disk)" "0 8192 replication primary 1:6 1:4 1:5 2048 2 replica_timeout 10" "its table"
-says 0 "view: it is up already disk: it is up already" up
+says 0 "view: it is up already disk: it is up already" conf up
 says 0 "" remove in2
-says 0 "disk: it is up already" up
+says 0 "disk: it is up already" conf up
 there_is "disk in in2 view"
-says 1 "dmrepctl: nobody: it is not described; there is view, disk" up disk nobody
+says 1 "dmrepctl: nobody: it is not described; there is view, disk" conf up disk nobody
 
 diag "what is up in another way"
 another() {
-	says 3 "dmrepctl: $conf: $1; dmrepctl down, then up, makes it so" up
+	says 3 "dmrepctl: $conf: $1; dmrepctl down, then up, makes it so" conf up
 	there_is "disk in in2 view"
 }
 view_section 'chunk_size = "8K"' > "$conf"
@@ -75,56 +72,55 @@ another "view: it is up with the metadata device 1:3, and described with none (-
 primary_section 'insync = 1' 'replica_timeout = 11' > "$conf"
 another "disk: it is up with the options replica_timeout 10, and described with replica_timeout 11"
 primary_section 'insync = 1' 'replica_timeout = 10' > "$conf"
-says 0 "disk: it is up already" up
+says 0 "disk: it is up already" conf up
 { M=none view_section; printf '%s\n' "in {" 'mode = "primary"' "local = \"$L\"" "replica = \"$R\"" \
 	"metadata = \"$P\"" "}"; } > "$conf"
 says 3 "dmrepctl: $conf: in: there is a device in of the mode ingress, not primary; remove it first, or give this one another name" \
-	up in
+	conf up in
 
 diag "down"
 both_sections
 exec {held}< /dev/mapper/disk
-says 3 "dmrepctl: disk: it is in use: somebody has it open" down
+says 3 "dmrepctl: disk: it is in use: somebody has it open" conf down
 exec {held}<&-
 mke2fs -q -t ext4 -b 4096 /dev/mapper/view > /dev/null 2>&1
 mount /dev/mapper/view "$scratch/mnt"
-says 3 "dmrepctl: view: it is in use: view is mounted on $scratch/mnt" down
+says 3 "dmrepctl: view: it is in use: view is mounted on $scratch/mnt" conf down
 there_is "disk in in2 view"
-says 0 "" down disk
+says 0 "" conf down disk
 umount "$scratch/mnt"
 view_section 'ingress = "in"' > "$conf"
-says 3 "dmrepctl: view: the ingress in2 is on it; dmrepctl remove in2 view" down
+says 3 "dmrepctl: view: the ingress in2 is on it; dmrepctl remove in2 view" conf down
 both_sections
-says 0 "disk: it is down already" down
+says 0 "disk: it is down already" conf down
 there_is ""
-says 0 "view: it is down already disk: it is down already" down
+says 0 "view: it is down already disk: it is down already" conf down
 
 diag "a refusal changes nothing"
 both_sections
 printf 'third { mode = "secondary" secondary = "/dev/x" active = "/dev/y" hidden = "/dev/z" metadata = "none" }' >> "$conf"
-says 1 "dmrepctl: $conf: third: active device /dev/y: it cannot be opened: No such file or directory" up
+says 1 "dmrepctl: $conf: third: active device /dev/y: it cannot be opened: No such file or directory" conf up
 there_is ""
 sed -i 's/hidden = "\/dev\/z"/hidden = 7 frob = 1/' "$conf"
-says 2 "dmrepctl: $conf: third: hidden = \"7\": it is the path of a device, from the / on" up view
+says 2 "dmrepctl: $conf: third: hidden = \"7\": it is the path of a device, from the / on" conf up view
 there_is ""
 { view_section; L=$H primary_section; } > "$conf"
-says 2 "dmrepctl: $conf: disk: local device $H: view has it too, as hidden; no two can share one" up
+says 2 "dmrepctl: $conf: disk: local device $H: view has it too, as hidden; no two can share one" conf up
 there_is ""
 # Active has had the superblock of the view's filesystem.
 M=none view_section > "$conf"
 ext4="there is a signature of ext4 on it, which would be overwritten"
-says 3 "dmrepctl: $conf: view: active device $A: $ext4; if that may be, force = 1" up
+says 3 "dmrepctl: $conf: view: active device $A: $ext4; if that may be, force = 1" conf up
 there_is ""
 M=none view_section 'force = 1' > "$conf"
-says 0 "" up
-says_like 0 "view: it is up already" up
+says 0 "" conf up
+says_like 0 "view: it is up already" conf up
 fill /dev/mapper/view 0x11 0 64k
-says_like 3 "dmrepctl: view: it has no metadata device, so what was written to it would be lost.*" down
-says 0 "" down --force
+says_like 3 "dmrepctl: view: it has no metadata device, so what was written to it would be lost.*" conf down
+says 0 "" conf down --force
 there_is ""
 
 diag "the files in /etc"
-unset -f up down
 says 1 "dmrepctl: nothing is described: there is neither /etc/dmrepctl.conf nor /etc/dmrepctl.conf.d/*.conf; see dmrepctl.conf(5)" up
 mkdir /etc/dmrepctl.conf.d
 view_section > /etc/dmrepctl.conf.d/view.conf
