@@ -14,8 +14,6 @@
 #define MAX_BYTES	14337
 #define MAX_CHANGES	6
 
-int fuzz_one(const u8 *data, size_t size);
-
 static size_t read_seed(const char *name, u8 *data)
 {
 	FILE *file = fopen(name, "r");

@@ -8,6 +8,9 @@
 u64 check_metadata_file(int fd, u64 sectors, void (*tell)(void *context, const char *what),
 			void *context);
 
+/* tests/unit/metadata/fuzz.c */
+int fuzz_one(const u8 *data, size_t size);
+
 /* How often it has been looked at. */
 extern unsigned long nr_damaged, nr_good;
 
