@@ -8,7 +8,7 @@
 . tests/lib.sh
 
 # Reads of hidden take 4 s, so that the merge's first 8 runs of 1 MiB keep it busy
-# while the write begins; writes to active take 10 s.
+# while the write begins; writes to active take 10 s; both longer where all is slow.
 ramdisks 3 32
 fill /dev/ram2 0x11
 dm_delay active /dev/ram0 0 0
@@ -16,8 +16,8 @@ dm_delay hidden /dev/ram1 0 0
 secondary_create view /dev/mapper/active /dev/mapper/hidden /dev/ram2 8
 ingress_create in view
 fill /dev/mapper/in 0x22 0 16M
-dm_delay active /dev/ram0 0 10000
-dm_delay hidden /dev/ram1 4000 0
+dm_delay active /dev/ram0 0 $((10000 * REPL_PATIENCE))
+dm_delay hidden /dev/ram1 $((4000 * REPL_PATIENCE)) 0
 
 message view failover
 sleep 0.3
