@@ -91,7 +91,7 @@ ok "a QEMU primary with a local disk alone" colo_primary
 colo=$(export_of primary colo)
 ok "the VM: a view and an ingress, exported" vm_up || exit
 
-diag "a QEMU primary, our secondary"
+diag "$SECONDS s: a QEMU primary, our secondary"
 ok "QEMU replicates to the ingress" colo_primary_replicates
 ok "QEMU's guest writes" io "$colo" "write -P 0x22 1M 3M" "write -P 0x33 5120k 8k" \
 	"write -P 0x34 5123584 1536" "write -P 0x35 8388096 512" flush
@@ -121,7 +121,7 @@ ok "QEMU takes its replica out" \
 ok "QEMU's guest goes on" io "$colo" "read -P 0x77 7M 1M" "write -P 0x78 0 4k" flush
 ok "QEMU ends" qemu_end primary
 
-diag "our primary, a QEMU secondary"
+diag "$SECONDS s: our primary, a QEMU secondary"
 ok "QEMU, with its disk exported" colo_secondary
 colo=nbd://127.0.0.1:$our_port/colo
 # shellcheck disable=SC2016 # expanded in the VM
@@ -164,4 +164,5 @@ ok "the view is the checkpoint and its own write" cmp_export "$colo" "$scratch/c
 ok "QEMU ends" qemu_end secondary
 ok "the disk is that too" cmp "$scratch/checkpoint" "$scratch/replica"
 ok "the VM goes down, and has nothing to complain about" shut_down secondary
+diag "$SECONDS s"
 done_testing
