@@ -52,14 +52,17 @@ $(DMREPCTL_BUILD)/metadata-file.o: CPPFLAGS += -Itools/dmrepctl/kernel
 $(TOOLS): %: %.c $(wildcard tests/tools/*.h tests/crash/*.h) | deps
 	$(CC) $(CFLAGS) -Wall -Wextra -pthread -o $@ $<
 
+# Installs what is missing; who builds a package has it all, and sets DEPS=:
+DEPS = tests/deps
+
 .PHONY: deps
 deps:
-	@tests/deps build
+	@$(DEPS) build
 
 # make check TESTS="tests/cases/foo.t ..." JOBS=1 SEED=42
 .PHONY: check
 check: all
-	@tests/deps check lint
+	@tests/deps check lint package
 	@KDIR=$(KDIR) tests/check $(TESTS)
 
 # The same on a kernel that looks closely, which is built first, once.
@@ -142,6 +145,8 @@ check-kernels: tools
 
 # make install DESTDIR=... prefix=/usr
 prefix ?= /usr/local
+unitdir ?= $(prefix)/lib/systemd/system
+udevrulesdir ?= $(prefix)/lib/udev/rules.d
 
 .PHONY: install modules_install tools_install
 install: modules_install tools_install
@@ -162,9 +167,9 @@ tools_install: $(DMREPCTL) build/dmrepctl.8 build/dmrepctl.conf.5 build/dmrepctl
 	install -D -m 644 tools/dmrepctl/status.schema.json \
 		$(DESTDIR)$(prefix)/share/dmrepctl/status.schema.json
 	install -D -m 644 tools/dmrepctl/11-dm-replication.rules \
-		$(DESTDIR)$(prefix)/lib/udev/rules.d/11-dm-replication.rules
+		$(DESTDIR)$(udevrulesdir)/11-dm-replication.rules
 	install -D -m 644 build/dmrepctl@.service \
-		$(DESTDIR)$(prefix)/lib/systemd/system/dmrepctl@.service
+		$(DESTDIR)$(unitdir)/dmrepctl@.service
 
 # It depends on prefix, which may be another one than before.
 .PHONY: build/dmrepctl@.service
@@ -173,14 +178,23 @@ build/dmrepctl@.service: tools/dmrepctl/dmrepctl@.service.in
 	sed 's:@sbindir@:$(prefix)/sbin:' $< > $@
 
 build/dmrepctl.8 build/dmrepctl.conf.5: build/%: Documentation/%.rst
-	@tests/deps man
+	@$(DEPS) man
 	@mkdir -p $(@D)
 	rst2man --report=1 --halt=2 $< $@
 
-.PHONY: clean
-clean:
+.PHONY: clean tools_clean
+clean: tools_clean
 	-[ ! -e $(KDIR) ] || $(KBUILD) clean
-	rm -rf build $(DMREPCTL) $(TOOLS)
+	rm -rf build $(TOOLS)
+
+tools_clean:
+	rm -rf $(DMREPCTL_BUILD) $(DMREPCTL) build/dmrepctl*
+
+# build/*.deb, as Debian builds them, of a copy: what is here stays as it is.
+.PHONY: deb
+deb:
+	@$(DEPS) package
+	tests/package build
 
 .PHONY: help
 help:
@@ -210,6 +224,7 @@ help:
 	@echo 'make install          installs the module, dmrepctl and what belongs to it'
 	@echo 'make tools_install    the latter two alone'
 	@echo '     DESTDIR=DIR prefix=/usr  there, instead of /usr/local'
+	@echo 'make deb              Debian packages of both, in build'
 	@echo 'make clean'
 	@echo
 	@echo 'KVER=VERSION builds and tests for another installed kernel,'

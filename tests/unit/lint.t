@@ -129,10 +129,11 @@ references() {
 }
 
 # Not in text that is not ours, that readers see as it is, or that has no comments.
+no_comments='^COPYING$|\.(md|json)$|^debian/(changelog|copyright|source/format)$'
 licences() {
 	local file
 	for file; do
-		[[ $file =~ ^COPYING$|\.(md|json)$ ]] ||
+		[[ $file =~ $no_comments ]] ||
 			head -n 3 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0-only' ||
 			echo "$file: no SPDX-License-Identifier in the first lines"
 	done
