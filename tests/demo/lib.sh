@@ -323,7 +323,7 @@ gone() {
 primary_up() {
 	connect /dev/nbd0
 	create primary primary data --local /dev/primary/disk --replica /dev/nbd0 \
-		--metadata /dev/primary/metadata --region-size 64K
+		--metadata /dev/primary/metadata --region-size 64K --replica-timeout 300
 }
 
 # checkpoint LIST: what the two hosts do together. LIST gets the checksums of all files
