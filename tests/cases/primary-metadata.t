@@ -110,7 +110,10 @@ diag "the metadata device fails"
 fill /dev/ram2 0 0 4k
 begin insync
 ok "a write" fill $primary 0x77 0 4k
+# It stays marked only as long as it is written to.
+while pattern write $primary 0x77 8k 4k; do :; done > /dev/null 2>&1 & writer=$!
 dm_error_writes meta /dev/ram2
+kill $writer
 ok "to a region that is marked" fill $primary 0x78 0 4k
 eio "to another one" pattern write $primary 0x79 8M 4k
 status_is "running insync 0/512 fail metadata-io" "it says so"
