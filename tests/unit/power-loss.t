@@ -73,7 +73,12 @@ sum() {
 trap 'power_off; rm -rf "$scratch"' EXIT
 
 diag "SEED=$SEED"
-until [ $killed -ge "$kills" ] && ! [ -e "$run/history" ]; do
+# Some more, if by chance nothing was lost in any.
+enough() {
+	[ $killed -ge "$kills" ] && { [ $sectors -gt 0 ] || [ $killed -ge $((kills + 3)) ]; }
+}
+
+until enough && ! [ -e "$run/history" ]; do
 	[ -e "$run/history" ] || power_disks "$run/disks" 64
 	choose
 	life
