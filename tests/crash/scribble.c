@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * churn - write all over a file, a few sectors at a time, by direct I/O and never with a
+ * scribble - write all over a file, a few sectors at a time, by direct I/O and never with a
  * flush. The file has to be as large as it is to be already.
  */
 #include "../tools/common.h"
@@ -8,7 +8,7 @@
 #define MAX_SECTORS	32u
 
 static const char usage[] =
-	"Usage: churn --file FILE [--seed N] [--stop-file FILE]\n"
+	"Usage: scribble --file FILE [--seed N] [--stop-file FILE]\n"
 	"\n"
 	"Goes on until there is the stop file.\n";
 
@@ -25,7 +25,7 @@ int main(int argc, char **argv)
 	u64 i, n;
 	int err;
 
-	prog = "churn";
+	prog = "scribble";
 	if (!parse_args(argc, argv, args, usage) || !path) {
 		fputs(usage, stderr);
 		return EXIT_TROUBLE;
