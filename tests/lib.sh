@@ -61,6 +61,22 @@ ramdisks() {
 	modprobe brd rd_nr="$1" rd_size=$(($2 * 1024)) max_part=0
 }
 
+# nulldisks N MIB: N new disks in memory, /dev/nullb0 and so on, which, unlike RAM disks,
+# discard and write zeroes.
+nulldisks() {
+	local all=/sys/kernel/config/nullb dir i
+	modprobe configfs && modprobe null_blk nr_devices=0 || return
+	mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config || return
+	for dir in $all/nullb*/; do
+		[ ! -d "$dir" ] || rmdir "$dir" || return
+	done
+	for ((i = 0; i < $1; i++)); do
+		dir=$all/nullb$i
+		mkdir "$dir" && echo "$2" > "$dir/size" && echo 1 > "$dir/memory_backed" &&
+			echo 1 > "$dir/discard" && echo 1 > "$dir/power" || return
+	done
+}
+
 sectors() {
 	blockdev --getsz "$1"
 }

@@ -6,17 +6,6 @@
 # that knows every byte; at each checkpoint, and in the end, the replica has them all.
 . tests/lib.sh
 
-modprobe configfs
-mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
-modprobe null_blk nr_devices=0
-
-# nullb N: /dev/nullbN, 16 MiB of memory
-nullb() {
-	local dir=/sys/kernel/config/nullb/nullb$1
-	mkdir "$dir" && echo 16 > "$dir/size" && echo 1 > "$dir/memory_backed" &&
-		echo 1 > "$dir/discard" && echo 1 > "$dir/power"
-}
-
 # fault: of the replica, in one way or another, and the end of it
 fault() {
 	case $((RANDOM % 3)) in
@@ -52,7 +41,7 @@ model() {
 	dmsetup remove primary && return $status
 }
 
-for i in 0 1 2; do nullb $i; done
+nulldisks 3 16
 dm_linear replica /dev/nullb1
 for region in 128 512 2048; do
 	rm -f "$scratch/degraded"
@@ -61,7 +50,4 @@ for region in 128 512 2048; do
 	diag "$output"
 	ok "the replica has failed meanwhile" [ -e "$scratch/degraded" ]
 done
-dmsetup remove replica
-rmdir /sys/kernel/config/nullb/nullb?
-rmmod null_blk
 done_testing
