@@ -67,7 +67,7 @@ nulldisks() {
 	local all=/sys/kernel/config/nullb dir i
 	modprobe configfs && modprobe null_blk nr_devices=0 || return
 	mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config || return
-	for dir in $all/nullb*/; do
+	for dir in "$all"/nullb*/; do
 		[ ! -d "$dir" ] || rmdir "$dir" || return
 	done
 	for ((i = 0; i < $1; i++)); do
