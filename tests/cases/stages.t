@@ -215,10 +215,10 @@ in_flight() {
 ok "a read of the view waits for the secondary" wait_for 20 in_flight
 dmsetup message view 0 checkpoint & # waits for the read
 checkpoint=$!
-busy() {
-	! dmsetup message view 0 get_error > /dev/null 2>&1
+waits() {
+	grep -q dm_replication "/proc/$checkpoint/stack"
 }
-ok "so does a checkpoint" wait_for 20 busy
+ok "so does a checkpoint" wait_for 20 waits
 verify $view 0x22 64k 64k > "$scratch/new" & # waits for the checkpoint
 new=$!
 log > /dev/null
