@@ -13,42 +13,41 @@
 faults=/sys/kernel/debug
 A=/dev/ram0 H=/dev/ram1 S=/dev/ram2 M=/dev/ram3
 sectors=8192
-most=1000 # allocations; no call has so many
 refusal='^table: [0-9:]+: replication: (Out of memory for the |Cannot open the |Metadata device )[^()]* \(-ENOMEM\)$'
 
-# each_fails DESCRIPTION UNDO COMMAND...: a command of fail-nth, with its first
-# allocation failing, its second and so on until there are no more. In any it may
-# succeed, for some are only attempts: then UNDO. Else it says ENOMEM, and, if the
+# verdict N ERRNO LOG LINES: on one of the calls that fail-nth makes. In any it may
+# succeed, for some allocations are only attempts. Else it says ENOMEM, and, if the
 # allocation was one of ours, why, in one line.
+verdict() {
+	[[ ! $3 =~ (WARNING|BUG|INFO|UBSAN|ODEBUG): ]] || problems+=$'\n'"$1:$3"
+	[ "$2" != ok ] || return
+	((failed++))
+	if [ "$2" != ENOMEM ]; then
+		problems+=$'\n'"$1: $2$3"
+	elif [[ $3 = *'[dm_replication]'* ]]; then
+		[[ $4 =~ $refusal ]] || problems+=$'\n'"$1: $4$3"
+	fi
+}
+
+# each_fails DESCRIPTION COMMAND...: a command of fail-nth, in which each of its
+# allocations fails once.
 each_fails() {
-	local n what errno log line lines problems='' failed=0 core=0
-	for ((n = 1; n <= most; n++)); do
-		read -r what errno < <(fail-nth $n "${@:3}")
-		[ "$what" = hit ] || break
-		log=$(dmesg_since)
-		[[ ! $log =~ (WARNING|BUG|INFO|UBSAN|ODEBUG): ]] || problems+="$n:$log"
-		lines=''
-		while IFS= read -r line; do
-			case $line in
-			*'device-mapper: ioctl: error adding target to table') ;;
-			*'device-mapper: '*) lines+=${line#*device-mapper: } ;;
-			esac
-		done <<< "$log"
-		if [ "$errno" = ok ]; then
-			eval "$2"
+	local line log lines n='' errno problems='' failed=0
+	while IFS= read -r line; do
+		if [[ $line != $'\t'* ]]; then
+			[ -z "$n" ] || verdict "$n" "$errno" "$log" "$lines"
+			read -r n errno <<< "$line"
+			log='' lines=''
 			continue
 		fi
-		((failed++))
-		diag "$n: $errno $lines"
-		# There are hundreds of those, after our part is done.
-		[[ $lines != *"unable to allocate mempools" ]] || ((++core < 4)) || n=$((most - 1))
-		if [ "$errno" != ENOMEM ]; then
-			problems+="$n: $errno$log"
-		elif [[ $log = *'[dm_replication]'* ]]; then
-			[[ $lines =~ $refusal ]] || problems+="$n: $lines$log"
-		fi
-	done
-	is "$what $errno${problems:+$'\n'$problems}" "through ok" "$1, $failed allocations failing"
+		log+=$'\n'$line
+		case $line in
+		*'device-mapper: ioctl: error adding target to table') ;;
+		*'device-mapper: '*) lines+=${line#*device-mapper: } ;;
+		esac
+	done < <(fail-nth "${@:2}")
+	[ -z "$n" ] || verdict "$n" "$errno" "$log" "$lines"
+	is "$n ${errno:-}$problems" "through ok" "$1, $failed allocations failing"
 	[[ $1 != *load ]] || [ $failed -gt 0 ] || fail "$1: none of them was one that matters"
 }
 
@@ -56,6 +55,11 @@ each_fails() {
 inventory() {
 	echo "$(grep -c repl_map_create /proc/vmallocinfo)" \
 		"$(pgrep -c dm-repl)" "$(awk '$1 == "dm_replication" { print $3 }' /proc/modules)"
+}
+
+# A thread that has ended is seen for a moment yet.
+inventory_is() {
+	[ "$(inventory)" = "$1" ]
 }
 
 # inject FAULT PROBABILITY [NAME=VALUE...]
@@ -82,41 +86,52 @@ done
 echo 1 > $faults/fail_page_alloc/min-order
 echo 2 > $faults/failslab/verbose # whose it was
 echo 2 > $faults/fail_page_alloc/verbose
-# Those stacks stay off the console, which takes seconds for each; each_fails looks
-# in the log for what the harness would have found there.
+# Those stacks stay off the console, which takes seconds for each; verdict looks in
+# the log for what the harness would have found there.
 dmesg -n 4
 
 dmsetup create view --notable
 dmsetup create in --notable
-each_fails "secondary: load" "dmsetup clear view" \
+each_fails "secondary: load" \
 	load view $sectors "secondary - $A $H $S 8"
 dmsetup clear view
-is "$(inventory)" "0 0 0" "leaves nothing"
+ok "leaves nothing" wait_for 5 inventory_is "0 0 0"
 dm_linear hold $S && dmsetup remove hold
 fill $M 0
-each_fails "secondary with metadata: load" "dmsetup clear view" \
+each_fails "secondary with metadata: load" \
 	load view $sectors "secondary $M $A $H $S 8"
 dmsetup clear view
-is "$(inventory)" "0 0 0" "leaves nothing"
+ok "leaves nothing" wait_for 5 inventory_is "0 0 0"
+fill $M 0
+for metadata in - $M; do
+	each_fails "primary, metadata $metadata: load" \
+		load view $sectors "primary $metadata $A $S 128"
+	dmsetup clear view
+	ok "leaves nothing" wait_for 5 inventory_is "0 0 0"
+done
 dmsetup load view --table "0 $sectors replication secondary - $A $H $S 8"
-each_fails "secondary: resume" : resume view
+each_fails "secondary: resume" resume view
+dmsetup mknodes
 is "$(stage view)" running "it runs"
 before=$(inventory)
-each_fails "secondary: reload" "dmsetup clear view" \
+each_fails "secondary: reload" \
 	load view $sectors "secondary - $A $H $S 8"
 dmsetup clear view
-each_fails "ingress: load" "dmsetup clear in" load in $sectors "ingress /dev/mapper/view"
+each_fails "ingress: load" load in $sectors "ingress /dev/mapper/view"
 dmsetup clear in
-is "$(inventory)" "$before" "leaves nothing"
+ok "leaves nothing" wait_for 5 inventory_is "$before"
 ingress_create in view
 for text in checkpoint get_error failover stop; do
 	fill /dev/mapper/in 0x22 0 1M
 	fill /dev/mapper/view 0x33 512k 1M
-	each_fails "message $text" : message view $text
+	each_fails "message $text" message view $text
 done
 dm_remove_all
 
 dmesg -n 8
+# All that fail-nth has read. The first time it only notes how much has been overwritten.
+dmesg_since > /dev/null
+dmesg_since > /dev/null
 echo 0 > $faults/failslab/verbose
 echo 0 > $faults/fail_page_alloc/verbose
 echo Y > $faults/failslab/ignore-gfp-wait
