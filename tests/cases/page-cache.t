@@ -219,7 +219,7 @@ all_is "after it" 44
 diag "buffered writes, suspends and checkpoints all at once"
 # For some seconds; each of them has to end, and none may fail.
 again_and_again() {
-	local end=$((SECONDS + 6))
+	local end=$((SECONDS + 6 * REPL_PATIENCE))
 	while [ $SECONDS -lt $end ]; do
 		"$@" || return
 	done
