@@ -180,6 +180,19 @@ static void new_super(struct super *super, const struct repl_meta_geometry *geom
 	       min_t(size_t, strlen(geometry->view), sizeof(super->view)));
 }
 
+/*
+ * What a host wrote before it died may be in the device's cache alone. Nobody writes again
+ * what is read from it, so it is made durable first.
+ */
+static int make_durable(struct repl_meta *meta, char *why, size_t len)
+{
+	int r = blkdev_issue_flush(meta->bdev);
+
+	if (r)
+		snprintf(why, len, "it cannot be flushed");
+	return r;
+}
+
 static int read_super(struct repl_meta *meta, const struct repl_meta_geometry *geometry,
 		      char *why, size_t len)
 {
@@ -195,7 +208,7 @@ static int read_super(struct repl_meta *meta, const struct repl_meta_geometry *g
 	}
 	if (memchr_inv(block, 0, BLOCK_BYTES)) {
 		memcpy(super, block, sizeof(*super));
-		r = check_super(super, geometry, why, len);
+		r = check_super(super, geometry, why, len) ?: make_durable(meta, why, len);
 	} else {
 		new_super(super, geometry);
 	}

@@ -116,6 +116,20 @@ static void unformatted(void)
 	rig_destroy(&rig);
 }
 
+/* What is read is durable then: whoever wrote it may have died before his flush. */
+static void durable(void)
+{
+	struct rig rig;
+
+	rig_format(&rig, CHUNKS);
+	rig_close(&rig);
+	check(!disk_write(rig.disk, 0, 1, rig_super(&rig)), "failed");
+	check(rig.disk->nr_pending == 1, "not in the cache");
+	check(!rig_open(&rig), "%s", rig.why);
+	check(!rig.disk->nr_pending, "not durable");
+	rig_destroy(&rig);
+}
+
 /* All that the superblock can say is read again; what makes no sense is refused. */
 static void stages(void)
 {
@@ -278,6 +292,7 @@ const struct unit_test unit_state[] = {
 	{ "format", format },
 	{ "superblock", superblock },
 	{ "unformatted", unformatted },
+	{ "durable", durable },
 	{ "stages", stages },
 	{ "too-small", too_small },
 	{ "other-set", other_set },
