@@ -156,6 +156,17 @@ says 0 none get-error view
 ok "the view's data" verify $view 0x44 0 1M
 take_down
 
+diag "a merge that fails, of what the primary wrote"
+set_up
+fill /dev/mapper/in 0x44 0 1M
+dm_error_writes disk /dev/ram2
+dmrepctl failover view > /dev/null 2>&1
+is "$(stage view)" failover-failed "it fails"
+says 3 "dmrepctl: view: its merge has failed, so without a metadata device a part of the disk would be lost; dmrepctl failover tries again, when the cause is gone; or --force" \
+	remove in view
+dm_linear disk /dev/ram2
+take_down
+
 diag "none"
 says 1 "dmrepctl: nobody: there is no such device; dmrepctl list has those that are" failover nobody
 says 1 "dmrepctl: this needs root, for device-mapper does: try sudo" as_nobody checkpoint view

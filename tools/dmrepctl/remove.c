@@ -70,17 +70,23 @@ static enum outcome check_ingresses(const struct removal *removal, const struct 
 	return DONE;
 }
 
-/* What was written to the view is in the maps, and these are in memory alone. */
+/*
+ * What was written to the view is in the maps, and these are in memory alone. While a
+ * merge has failed, what the disk held at the checkpoint is there too.
+ */
 static enum outcome check_loss(const struct device *device)
 {
 	const struct status_line *status = &device->status;
 
 	if (strcmp(status->metadata, "-"))
 		return DONE;
+	if (status->stage == STAGE_FAILOVER_FAILED &&
+	    (status->active_chunks || status->hidden_chunks))
+		return error(REFUSED, "%s: its merge has failed, so without a metadata device a part of the disk would be lost; dmrepctl failover tries again, when the cause is gone; or --force",
+			     device->name);
 	if (status->stage == STAGE_FAILOVER)
 		warning("%s: this waits for the end of the merge", device->name);
-	if ((status->stage != STAGE_RUNNING && status->stage != STAGE_FAILOVER_FAILED) ||
-	    !status->active_chunks)
+	if (status->stage != STAGE_RUNNING || !status->active_chunks)
 		return DONE;
 	return error(REFUSED, "%s: it has no metadata device, so what was written to it would be lost, with the checkpoint; dmrepctl failover keeps it, dmrepctl stop drops it; or --force",
 		     device->name);
