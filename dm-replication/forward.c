@@ -111,7 +111,7 @@ static void job_start(struct repl_job *job)
 	job->abandoned = false;
 	job->ended = false;
 	job->blocks = false;
-	job->generation = p->generation;
+	job->to = p->replica;
 	job->start = jiffies;
 	list_add_tail(&job->list, &p->jobs);
 	if (!p->watching) {
@@ -236,9 +236,9 @@ static void init_own(struct repl_job *job, struct bio *leg, struct block_device 
 static void init_replica(struct repl_job *job)
 {
 	if (job->orig)
-		init_leg(job, &job->replica, job->p->replica);
+		init_leg(job, &job->replica, job->to->bdev);
 	else
-		init_own(job, &job->replica, job->p->replica);
+		init_own(job, &job->replica, job->to->bdev);
 	job->replica.bi_end_io = replica_endio;
 	/* Else writeback's throttle would make the submitter wait for other writes. */
 	job->replica.bi_opf |= REQ_SYNC | REQ_IDLE;
@@ -251,24 +251,25 @@ static void init_replica(struct repl_job *job)
 static void send_later(struct repl_job *job)
 {
 	lockdep_assert_held(&job->p->lock);
-	list_add_tail(&job->unsent, &job->p->unsent);
-	queue_work(job->p->send_wq, &job->p->send_work);
+	list_add_tail(&job->unsent, &job->to->unsent);
+	queue_work(job->p->send_wq, &job->to->send_work);
 }
 
 /**
  * repl_send_work - send to the replica what could not be sent at once
- * @work: send_work of the pair
+ * @work: send_work of the replica
  *
  * Context: may sleep; not for calling, but for queue_work() from any context.
  */
 void repl_send_work(struct work_struct *work)
 {
-	struct repl_pair *p = container_of(work, struct repl_pair, send_work);
+	struct repl_replica *to = container_of(work, struct repl_replica, send_work);
+	struct repl_pair *p = to->p;
 	struct repl_job *job;
 
 	for (;;) {
 		spin_lock_irq(&p->lock);
-		job = list_first_entry_or_null(&p->unsent, struct repl_job, unsent);
+		job = list_first_entry_or_null(&to->unsent, struct repl_job, unsent);
 		if (job) {
 			list_del_init(&job->unsent);
 			/* Once it has been sent, orig may end before it. */
@@ -291,7 +292,7 @@ static void start_later(struct repl_job *job)
 	if (job->abandoned) {
 		job->replica.bi_status = BLK_STS_IOERR;
 		job->replica_done = true;
-		repl_abandoned_back(p, job->generation);
+		repl_late_back(job->to);
 	} else {
 		send_later(job);
 	}
@@ -313,7 +314,7 @@ void repl_forward_start(struct repl_job *job)
 	/* No table can be swapped meanwhile: orig is in flight. */
 	init_leg(job, &job->local, p->local);
 	job->local.bi_end_io = local_endio;
-	if (p->replica_blocks || bio_op(job->orig) == REQ_OP_DISCARD) {
+	if (job->to->blocks || bio_op(job->orig) == REQ_OP_DISCARD) {
 		start_later(job);
 		submit_bio_noacct(&job->local);
 	} else {
@@ -434,7 +435,7 @@ void repl_replica_failed(struct repl_pair *p, enum repl_error error, struct bio_
 			job->replica_done = true;
 		} else {
 			job->abandoned = true;
-			p->nr_abandoned++;
+			job->to->nr_abandoned++;
 			list_del_init(&job->list);
 		}
 		settle(job, ended);
@@ -443,7 +444,7 @@ void repl_replica_failed(struct repl_pair *p, enum repl_error error, struct bio_
 	bio_list_merge(&p->runnable, &p->throttled);
 	bio_list_init(&p->throttled);
 	queue_work(p->wq, &p->run_work);
-	if (!p->nr_abandoned)
+	if (!repl_late_io(p))
 		repl_retry(p);
 }
 
@@ -479,7 +480,7 @@ static void replica_endio(struct bio *bio)
 	}
 	job->replica_done = true;
 	if (unlikely(job->abandoned))
-		repl_abandoned_back(p, job->generation);
+		repl_late_back(job->to);
 	else if (unlikely(bio->bi_status) && !not_supported(bio))
 		repl_replica_failed(p, REPL_REPLICA_IO, &ended);
 	settle(job, &ended);
@@ -502,7 +503,7 @@ static bool oldest(struct repl_pair *p, unsigned long *start)
 			break;
 		}
 	for (i = 0; i < REPL_RESYNC_SLOTS; i++) {
-		struct repl_resync_slot *slot = &p->slots[i];
+		struct repl_resync_slot *slot = &p->replica->slots[i];
 
 		if (slot->copying && !slot->abandoned &&
 		    (!found || time_before(slot->start, *start))) {

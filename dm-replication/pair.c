@@ -3,7 +3,6 @@
  * Pairs: the state of one primary, found again by its next table, and how it comes and
  * goes; its stages, errors and events.
  */
-#include <linux/blk-mq.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -241,14 +240,6 @@ void repl_pair_resume(struct repl_pair *p)
 	begin(p);
 }
 
-/* Whether to submit to it may take as long as it likes. */
-static bool may_block(struct block_device *bdev)
-{
-	struct request_queue *q = bdev_get_queue(bdev);
-
-	return !bdev_nowait(bdev) || (q->tag_set && q->tag_set->flags & BLK_MQ_F_BLOCKING);
-}
-
 /* Another device is the replica from now on. */
 static void swap_replica(struct repl_pair *p, bool insync)
 {
@@ -262,6 +253,8 @@ static void swap_replica(struct repl_pair *p, bool insync)
 		repl_regions_all(p, true);
 	if (forgotten && p->log)
 		repl_log_reset(p, false);
+	if (repl_late_io(p))
+		repl_pair_set_sync(p, REPL_DEGRADED);
 	if (p->sync == REPL_DEGRADED)
 		p->resync_wanted = true;
 	else
@@ -278,22 +271,15 @@ static void swap_replica(struct repl_pair *p, bool insync)
  */
 void repl_pair_bind(struct repl_primary *table)
 {
-	dev_t dev = table->replica->bdev->bd_dev;
+	bool swapped, insync = table->insync;
 	struct repl_pair *p = table->p;
-	bool swapped;
 
 	mutex_lock(&p->admin);
+	swapped = repl_replica_bind(table, &insync);
+	if (insync != table->insync)
+		DMWARN("%s: insync is not believed of a replica that older writes may still reach",
+		       dm_device_name(p->md));
 	spin_lock_irq(&p->lock);
-	swapped = p->replica_nr && p->replica_nr != dev;
-	if (swapped) {
-		/* What the old one still has can do no harm to the new one. */
-		p->generation++;
-		p->nr_old += p->nr_abandoned;
-		p->nr_abandoned = 0;
-	}
-	WRITE_ONCE(p->replica, table->replica->bdev);
-	p->replica_blocks = may_block(table->replica->bdev);
-	p->replica_nr = dev;
 	p->manual_resync = table->manual_resync;
 	p->timeout = (table->timeout ?: REPL_REPLICA_TIMEOUT) * HZ;
 	/* It may be waiting for a longer one to pass. */
@@ -308,7 +294,7 @@ void repl_pair_bind(struct repl_primary *table)
 	if (p->stage == REPL_NONE && !table->manual_start)
 		repl_pair_start(p, table->insync);
 	else if (swapped && p->local && p->stage == REPL_RUNNING)
-		swap_replica(p, table->insync);
+		swap_replica(p, insync);
 	mutex_unlock(&p->admin);
 }
 
@@ -326,7 +312,6 @@ static void pair_free(struct repl_pair *p)
 		destroy_workqueue(p->wq);
 	repl_log_destroy(p);
 	flush_work(&p->event_work);
-	repl_resync_destroy(p);
 	repl_forward_destroy(p);
 	repl_regions_destroy(p);
 	kvfree(p);
@@ -345,6 +330,7 @@ static void pair_init(struct repl_pair *p, struct repl_primary *table, u32 regio
 	p->local = table->local ? table->local->bdev : NULL;
 	p->metadata = table->metadata ? table->metadata->bdev : NULL;
 	p->len = table->ti->len;
+	p->suspended = true;
 	p->region_sectors = region_sectors;
 	p->region_shift = __ffs(region_sectors);
 	if (p->local)
@@ -353,13 +339,12 @@ static void pair_init(struct repl_pair *p, struct repl_primary *table, u32 regio
 	spin_lock_init(&p->lock);
 	INIT_LIST_HEAD(&p->jobs);
 	INIT_LIST_HEAD(&p->free_jobs);
-	INIT_LIST_HEAD(&p->unsent);
+	INIT_LIST_HEAD(&p->replicas);
 	bio_list_init(&p->blocked);
 	bio_list_init(&p->held);
 	bio_list_init(&p->throttled);
 	bio_list_init(&p->runnable);
 	INIT_WORK(&p->run_work, repl_primary_run_work);
-	INIT_WORK(&p->send_work, repl_send_work);
 	INIT_WORK(&p->event_work, event_work);
 	INIT_DELAYED_WORK(&p->timeout_work, repl_timeout_work);
 	INIT_DELAYED_WORK(&p->clean_work, repl_clean_work);
@@ -398,8 +383,7 @@ static struct repl_pair *pair_create(struct repl_primary *table, u32 region_sect
 	p->idle_wq = alloc_workqueue("dm-repl-idle", COMPAT_WQ_PERCPU, 0);
 	if (!p->wq || !p->send_wq || !p->idle_wq)
 		goto bad;
-	if (p->local && (repl_regions_create(p) || repl_forward_create(p) ||
-			 repl_resync_create(p)))
+	if (p->local && (repl_regions_create(p) || repl_forward_create(p)))
 		goto bad;
 	if (p->metadata)
 		r = open_metadata(p, ti);
@@ -421,7 +405,7 @@ static bool pair_is(struct repl_pair *p, struct repl_primary *table, u32 region_
 		p->metadata_nr == dev_nr(table->metadata) &&
 		p->len == table->ti->len && p->region_sectors == region_sectors &&
 		/* The filter has nothing to keep over another replica. */
-		(p->local_nr || p->replica_nr == dev_nr(table->replica));
+		(p->local_nr || p->replica_nr == dev_nr(table->replica_dev));
 }
 
 static bool pair_uses(struct repl_pair *p, const struct dm_dev *dev)
@@ -441,7 +425,7 @@ static struct repl_pair *pair_lookup(struct repl_primary *table, u32 region_sect
 		if (p->nr_tables && pair_is(p, table, region_sectors))
 			return p;
 		if (pair_uses(p, table->local) || pair_uses(p, table->metadata) ||
-		    pair_uses(p, table->replica))
+		    pair_uses(p, table->replica_dev))
 			return ERR_PTR(repl_refuse(table->ti, -EBUSY,
 						   "A device belongs to the live primary %s; a reload keeps its local and metadata device and region size",
 						   dm_device_name(p->md)));
@@ -450,15 +434,17 @@ static struct repl_pair *pair_lookup(struct repl_primary *table, u32 region_sect
 }
 
 /**
- * repl_pair_get - the pair for a table
+ * repl_pair_get - find or make the pair and the replica of a table
  * @table: the table under construction, with its devices open
  * @region_sectors: the region size
  *
+ * The pair is shared with an earlier table, or new, and then in stage none, or as its
+ * metadata has it.
+ *
  * Context: may sleep.
- * Return: the pair, shared with an earlier table or new, in stage none or as its
- * metadata has it; or an ERR_PTR(), with ti->error set.
+ * Return: 0; or a negative errno, with ti->error set.
  */
-struct repl_pair *repl_pair_get(struct repl_primary *table, u32 region_sectors)
+int repl_pair_get(struct repl_primary *table, u32 region_sectors)
 {
 	struct repl_pair *p;
 
@@ -474,23 +460,25 @@ struct repl_pair *repl_pair_get(struct repl_primary *table, u32 region_sectors)
 		p->nr_tables++;
 	mutex_unlock(&repl_pairs_lock);
 	if (IS_ERR(p))
-		return p;
+		return PTR_ERR(p);
 	mutex_lock(&p->tables_lock);
 	list_add(&table->list, &p->tables);
 	mutex_unlock(&p->tables_lock);
-	return p;
+	table->p = p;
+	table->replica = repl_replica_create(p, table->replica_dev->bdev);
+	if (table->replica)
+		return 0;
+	repl_pair_put(table);
+	return repl_refuse(table->ti, -ENOMEM, "Out of memory for the replica");
 }
 
-/* Whether nothing of ours is out on replicas before this one; @all: nor on this one. */
-static bool is_gone(struct repl_pair *p, bool all)
+/* Whether nothing of ours is out. */
+static bool is_gone(struct repl_pair *p)
 {
 	bool gone;
 
 	spin_lock_irq(&p->lock);
-	gone = !p->nr_old;
-	if (all)
-		gone = gone && !p->nr_abandoned && list_empty(&p->jobs) &&
-			repl_resync_is_quiet(p);
+	gone = list_empty(&p->jobs) && repl_resync_is_quiet(p) && !repl_late_io(p);
 	spin_unlock_irq(&p->lock);
 	return gone;
 }
@@ -499,8 +487,8 @@ static bool is_gone(struct repl_pair *p, bool all)
  * repl_pair_put - a table goes
  * @table: the table
  *
- * What the replica still has of our I/O cannot be taken back: if it is this table's,
- * it is waited for.
+ * What a replica still has of our I/O cannot be taken back: if it is this table's
+ * alone, it is waited for.
  *
  * Context: may sleep; no bio is in flight.
  */
@@ -516,19 +504,18 @@ void repl_pair_put(struct repl_primary *table)
 	last = !--p->nr_tables;
 	mutex_unlock(&repl_pairs_lock);
 
-	if (!last) {
-		if (table->resumed && p->replica_nr != dev_nr(table->replica))
-			wait_event(p->quiet, is_gone(p, false));
-		return;
+	if (last) {
+		spin_lock_irq(&p->lock);
+		p->suspended = true;
+		spin_unlock_irq(&p->lock);
+		wait_event(p->quiet, is_gone(p));
+		cancel_delayed_work_sync(&p->clean_work);
+		cancel_delayed_work_sync(&p->retry_work);
+		cancel_delayed_work_sync(&p->timeout_work);
 	}
-	spin_lock_irq(&p->lock);
-	p->suspended = true;
-	spin_unlock_irq(&p->lock);
-	wait_event(p->quiet, is_gone(p, true));
-	cancel_delayed_work_sync(&p->clean_work);
-	cancel_delayed_work_sync(&p->retry_work);
-	cancel_delayed_work_sync(&p->resync_work);
-	cancel_delayed_work_sync(&p->timeout_work);
+	repl_replica_put(table);
+	if (!last)
+		return;
 	/* Not before: nobody else may have the devices till now. */
 	mutex_lock(&repl_pairs_lock);
 	list_del(&p->list);

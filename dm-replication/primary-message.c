@@ -99,7 +99,7 @@ static int do_resync(struct call *call)
 	if (p->sync == REPL_DEGRADED) {
 		p->resync_wanted = true;
 		p->retry_seconds = 1;
-		if (p->nr_abandoned) {
+		if (repl_late_io(p)) {
 			call->why = "the replica still has I/O from before it failed";
 			r = -EBUSY;
 		}
@@ -159,7 +159,12 @@ static int serve(struct call *call, unsigned int argc, char **argv)
 		return -EBUSY;
 	}
 	mutex_lock(&call->p->admin);
-	r = messages[i].fn(call);
+	if (call->p->replica) {
+		r = messages[i].fn(call);
+	} else {
+		call->why = "the device is just being resumed for the first time";
+		r = -EBUSY;
+	}
 	mutex_unlock(&call->p->admin);
 	clear_bit_unlock(0, &call->p->busy);
 	return r;

@@ -117,7 +117,7 @@ static int filter_map(struct repl_pair *p, struct bio *bio)
 {
 	if (READ_ONCE(p->stage) != REPL_RUNNING || bio_op(bio) == REQ_OP_READ)
 		return DM_MAPIO_KILL;
-	bio_set_dev(bio, READ_ONCE(p->replica));
+	bio_set_dev(bio, READ_ONCE(p->replica)->bdev);
 	return DM_MAPIO_REMAPPED;
 }
 
@@ -342,7 +342,7 @@ static int get_devices(struct repl_primary *table, char **argv)
 	if (!r && strcmp(argv[1], "-"))
 		r = open_leg(table, "local", argv[1], &table->local);
 	if (!r)
-		r = open_leg(table, "replica", argv[2], &table->replica);
+		r = open_leg(table, "replica", argv[2], &table->replica_dev);
 	return r;
 }
 
@@ -353,8 +353,8 @@ static bool same(const struct dm_dev *a, const struct dm_dev *b)
 
 static int check_devices(struct repl_primary *table)
 {
-	struct dm_dev *first = table->local ?: table->replica;
-	u64 replica = bdev_nr_sectors(table->replica->bdev);
+	struct dm_dev *first = table->local ?: table->replica_dev;
+	u64 replica = bdev_nr_sectors(table->replica_dev->bdev);
 	u64 size = bdev_nr_sectors(first->bdev);
 	struct dm_target *ti = table->ti;
 
@@ -362,8 +362,8 @@ static int check_devices(struct repl_primary *table)
 		return repl_refuse(ti, -EINVAL,
 				   "Without a local device there is nothing for metadata device %s to keep; take -",
 				   table->metadata->name);
-	if (same(table->metadata, table->local) || same(table->metadata, table->replica) ||
-	    same(table->local, table->replica))
+	if (same(table->metadata, table->local) || same(table->metadata, table->replica_dev) ||
+	    same(table->local, table->replica_dev))
 		return repl_refuse(ti, -EINVAL,
 				   "A device is given twice; metadata, local and replica are different devices");
 	if (ti->len != size)
@@ -379,8 +379,8 @@ static int check_devices(struct repl_primary *table)
 
 static void table_free(struct repl_primary *table)
 {
-	if (table->replica)
-		dm_put_device(table->ti, table->replica);
+	if (table->replica_dev)
+		dm_put_device(table->ti, table->replica_dev);
 	if (table->local)
 		dm_put_device(table->ti, table->local);
 	if (table->metadata)
@@ -404,8 +404,7 @@ static int table_make(struct repl_primary *table, struct dm_arg_set *as, char **
 		r = check_devices(table);
 	if (r)
 		return r;
-	table->p = repl_pair_get(table, region_sectors);
-	return PTR_ERR_OR_ZERO(table->p);
+	return repl_pair_get(table, region_sectors);
 }
 
 /* <metadata|-> <local|-> <replica> <region sectors> [<#opts> <opt>...] */
@@ -463,7 +462,7 @@ static void primary_table(struct dm_target *ti, char *result, unsigned int maxle
 	unsigned int sz = 0, nr;
 
 	DMEMIT("primary %s %s %s %u", table->metadata ? table->metadata->name : "-",
-	       table->local ? table->local->name : "-", table->replica->name,
+	       table->local ? table->local->name : "-", table->replica_dev->name,
 	       table->p->region_sectors);
 	nr = table->manual_start + table->insync + table->manual_resync +
 		(table->timeout ? 2 : 0);
@@ -494,7 +493,7 @@ static int primary_iterate_devices(struct dm_target *ti, iterate_devices_callout
 	if (table->local)
 		r = fn(ti, table->local, 0, ti->len, data);
 	if (!r)
-		r = fn(ti, table->replica, 0, ti->len, data);
+		r = fn(ti, table->replica_dev, 0, ti->len, data);
 	return r;
 }
 

@@ -15,7 +15,8 @@
  *   forward	to send a write to both legs; the job is what keeps track of it
  *   abandoned	I/O of the replica that has not come back in time: nobody waits for it
  *		any more, but until it is back no resync may begin
- *   generation	which replica it is, of those that a pair has had one after the other
+ *   late	said of a replica before the present one: what was abandoned there may
+ *		still reach the disk that is the replica now
  *
  * Lock order, outermost first: repl_pairs_lock, repl_pair.admin, repl_log.lock,
  * repl_pair.tables_lock, repl_pair.lock (irq).
@@ -61,10 +62,10 @@ struct repl_own {
 struct repl_job {
 	struct repl_pair *p;
 	struct list_head list;		/* free_jobs; or jobs, till it is abandoned */
-	struct list_head unsent;	/* p->unsent */
+	struct list_head unsent;	/* to->unsent */
 	struct bio *orig;		/* valid till it has ended; NULL: our own I/O */
 	struct repl_own *own;		/* the same */
-	unsigned int generation;	/* of the replica */
+	struct repl_replica *to;
 	unsigned long start;		/* jiffies */
 	sector_t sector, end;		/* the same for a flush */
 	u32 first, last;		/* regions; not for a flush */
@@ -80,15 +81,36 @@ struct repl_job {
 
 /* A region that is being copied. Protected by repl_pair.lock. */
 struct repl_resync_slot {
-	struct repl_pair *p;
+	struct repl_replica *to;
 	u32 region;
 	bool busy;			/* for whatever reason */
 	bool copying;			/* has begun; else it waits for writers of the region */
 	bool discard;			/* rather than copy */
 	bool abandoned;
-	unsigned int generation;	/* of the replica */
 	unsigned long start;		/* jiffies; when copying has begun */
 	struct bio bio;			/* of a discard */
+};
+
+/*
+ * A replica. What it has of our I/O it may keep for as long as it likes, and so the
+ * next one has other means: nothing of a replica that hangs is waited for then, but by
+ * the table that had it, when it goes. Protected by repl_pair.lock, but for what is
+ * constant.
+ */
+struct repl_replica {
+	struct repl_pair *p;		/* constant */
+	struct dm_kcopyd_client *kcopyd;	/* constant; NULL: no local device */
+	dev_t nr;			/* constant */
+	struct block_device *bdev;	/* valid while there are tables; changed by a bind */
+	bool blocks;			/* to submit may take long; then send_work does it */
+	bool late;
+	unsigned int nr_abandoned;	/* jobs and slots */
+	unsigned int nr_tables;		/* that have it */
+	struct list_head list;		/* p->replicas, since it was bound */
+	struct list_head unsent;	/* jobs for send_work */
+	struct repl_resync_slot *slots;	/* REPL_RESYNC_SLOTS of them; constant */
+	struct work_struct send_work;
+	struct delayed_work resync_work;
 };
 
 /* One primary. */
@@ -107,17 +129,15 @@ struct repl_pair {
 	struct workqueue_struct *idle_wq;	/* waits for I/O of our own */
 	struct repl_job *jobs_memory;
 	struct repl_log *log;		/* see dirty-log.c; NULL: no metadata */
-	struct dm_kcopyd_client *kcopyd;
 
 	spinlock_t lock;		/* what follows, up to the next lock */
 	enum repl_stage stage;		/* written under admin too, read without any */
 	enum repl_sync sync;
 	enum repl_error error;		/* sticky; read without lock */
-	struct block_device *replica;	/* of the table that was resumed last */
-	dev_t replica_nr;
-	bool replica_blocks;		/* to submit may take long; then send_work does it */
-	unsigned int generation;	/* of the replica */
-	bool manual_resync;		/* so is this, and the next */
+	struct repl_replica *replica;	/* of the table that was resumed last; NULL: none was */
+	dev_t replica_nr;		/* its device; read under repl_pairs_lock too */
+	struct list_head replicas;	/* it, and those before that still have I/O or tables */
+	bool manual_resync;		/* of the table that was resumed last, as the next */
 	unsigned long timeout;		/* jiffies */
 	bool suspended;			/* nothing of our own begins */
 	struct dm_target *requeue;	/* noflush suspend of it: bios that wait go back */
@@ -133,9 +153,6 @@ struct repl_pair {
 
 	struct list_head jobs;		/* in flight, the oldest first */
 	struct list_head free_jobs;
-	struct list_head unsent;	/* for send_work */
-	unsigned int nr_abandoned;	/* jobs and slots of this replica */
-	unsigned int nr_old;		/* the same, of replicas before */
 	struct page *pages[REPL_PAIR_PAGES];
 	unsigned int nr_pages;		/* of them that are free */
 	bool watching;			/* timeout_work is queued */
@@ -146,7 +163,6 @@ struct repl_pair {
 	struct bio_list throttled;	/* for a job and pages */
 	struct bio_list runnable;	/* for run_work */
 
-	struct repl_resync_slot *slots;	/* REPL_RESYNC_SLOTS of them */
 	u32 resync_next;		/* where to look for a dirty region */
 	u32 resync_rate;		/* KiB/s; 0: no limit */
 	u64 resync_at;			/* ns: no region begins before */
@@ -156,13 +172,11 @@ struct repl_pair {
 	struct page *probe_page;	/* what a probe reads goes here, and is not looked at */
 
 	struct work_struct run_work;
-	struct work_struct send_work;
 	struct work_struct event_work;
 	struct delayed_work timeout_work;
 	struct delayed_work clean_work;
-	struct delayed_work resync_work;
 	struct delayed_work retry_work;
-	wait_queue_head_t quiet;	/* jobs, slots, nr_abandoned, nr_old */
+	wait_queue_head_t quiet;	/* jobs, and of replicas slots and nr_abandoned */
 
 	struct mutex admin;		/* changes of stage */
 	unsigned long busy;		/* bit 0: a message is being served */
@@ -179,7 +193,8 @@ struct repl_primary {
 	struct repl_pair *p;
 	struct dm_target *ti;
 	struct list_head list;		/* p->tables */
-	struct dm_dev *metadata, *local, *replica;
+	struct dm_dev *metadata, *local, *replica_dev;
+	struct repl_replica *replica;	/* its own, or, once resumed, that of a table before */
 	unsigned int timeout;		/* seconds; 0: not given */
 	bool manual_start, insync, manual_resync;
 	bool resumed;			/* once */
@@ -188,7 +203,7 @@ struct repl_primary {
 extern const struct repl_mode repl_primary_mode;	/* primary.c */
 
 /* pair.c */
-struct repl_pair *repl_pair_get(struct repl_primary *table, u32 region_sectors);
+int repl_pair_get(struct repl_primary *table, u32 region_sectors);
 void repl_pair_bind(struct repl_primary *table);
 void repl_pair_put(struct repl_primary *table);
 void repl_pair_suspend(struct repl_pair *p);
@@ -232,15 +247,20 @@ void repl_end_bios(struct bio_list *ended);
 void repl_send_work(struct work_struct *work);
 void repl_timeout_work(struct work_struct *work);
 
+/* replica.c */
+struct repl_replica *repl_replica_create(struct repl_pair *p, struct block_device *bdev);
+bool repl_replica_bind(struct repl_primary *table, bool *insync);
+void repl_replica_put(struct repl_primary *table);
+bool repl_late_io(struct repl_pair *p);
+void repl_late_back(struct repl_replica *to);
+
 /* resync.c */
 void repl_resync_init(struct repl_pair *p);
-int repl_resync_create(struct repl_pair *p);
-void repl_resync_destroy(struct repl_pair *p);
+void repl_resync_work(struct work_struct *work);
 bool repl_resync_holds(struct repl_pair *p, u32 first, u32 last);
 void repl_resync_kick(struct repl_pair *p);
 void repl_resync_abandon(struct repl_pair *p);
 void repl_resync_unhold(struct repl_pair *p);
-void repl_abandoned_back(struct repl_pair *p, unsigned int generation);
 bool repl_resync_is_quiet(struct repl_pair *p);
 void repl_retry(struct repl_pair *p);
 

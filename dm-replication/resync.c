@@ -12,50 +12,10 @@
  */
 #include <linux/blkdev.h>
 #include <linux/dm-kcopyd.h>
-#include <linux/slab.h>
 
 #include "primary.h"
 
 #define MAX_RETRY_SECONDS	64U
-
-/**
- * repl_resync_create - what the copying needs
- * @p: the pair
- *
- * Context: may sleep.
- * Return: 0 or a negative errno; then repl_resync_destroy() is to be called nevertheless.
- */
-int repl_resync_create(struct repl_pair *p)
-{
-	struct dm_kcopyd_client *client = dm_kcopyd_client_create(NULL);
-	unsigned int i;
-
-	p->slots = kcalloc(REPL_RESYNC_SLOTS, sizeof(*p->slots), GFP_KERNEL);
-	if (!p->slots) {
-		if (!IS_ERR(client))
-			dm_kcopyd_client_destroy(client);
-		return -ENOMEM;
-	}
-	for (i = 0; i < REPL_RESYNC_SLOTS; i++)
-		p->slots[i].p = p;
-	if (IS_ERR(client))
-		return PTR_ERR(client);
-	p->kcopyd = client;
-	return 0;
-}
-
-/**
- * repl_resync_destroy - free what repl_resync_create() made
- * @p: the pair, of which nothing is being copied
- *
- * Context: may sleep.
- */
-void repl_resync_destroy(struct repl_pair *p)
-{
-	if (p->kcopyd)
-		dm_kcopyd_client_destroy(p->kcopyd);
-	kfree(p->slots);
-}
 
 /**
  * repl_resync_holds - is one of these regions being copied, or about to be?
@@ -72,8 +32,8 @@ bool repl_resync_holds(struct repl_pair *p, u32 first, u32 last)
 	if (likely(p->sync != REPL_RESYNC))
 		return false;
 	for (i = 0; i < REPL_RESYNC_SLOTS; i++)
-		if (p->slots[i].busy && p->slots[i].region >= first &&
-		    p->slots[i].region <= last)
+		if (p->replica->slots[i].busy && p->replica->slots[i].region >= first &&
+		    p->replica->slots[i].region <= last)
 			return true;
 	return false;
 }
@@ -82,11 +42,14 @@ bool repl_resync_holds(struct repl_pair *p, u32 first, u32 last)
  * repl_resync_kick - look for what is to be copied
  * @p: the pair
  *
- * Context: any.
+ * Context: any; p->lock or p->admin held.
  */
 void repl_resync_kick(struct repl_pair *p)
 {
-	mod_delayed_work(p->send_wq, &p->resync_work, 0);
+	struct repl_replica *to = READ_ONCE(p->replica);
+
+	if (to)
+		mod_delayed_work(p->send_wq, &to->resync_work, 0);
 }
 
 /* Who waited for a region may go on. p->lock held. */
@@ -110,16 +73,17 @@ void repl_resync_abandon(struct repl_pair *p)
 	unsigned int i;
 
 	for (i = 0; i < REPL_RESYNC_SLOTS; i++) {
-		struct repl_resync_slot *slot = &p->slots[i];
+		struct repl_resync_slot *slot = &p->replica->slots[i];
 
 		if (!slot->copying) {
 			slot->busy = false;
 		} else if (!slot->abandoned) {
 			slot->abandoned = true;
-			p->nr_abandoned++;
+			p->replica->nr_abandoned++;
 		}
 	}
 	release_held(p);
+	wake_up_all(&p->quiet);
 }
 
 /**
@@ -132,8 +96,8 @@ bool repl_resync_is_quiet(struct repl_pair *p)
 {
 	unsigned int i;
 
-	for (i = 0; p->slots && i < REPL_RESYNC_SLOTS; i++)
-		if (p->slots[i].copying && !p->slots[i].abandoned)
+	for (i = 0; p->replica && i < REPL_RESYNC_SLOTS; i++)
+		if (p->replica->slots[i].copying && !p->replica->slots[i].abandoned)
 			return false;
 	return true;
 }
@@ -148,27 +112,10 @@ void repl_resync_unhold(struct repl_pair *p)
 {
 	unsigned int i;
 
-	for (i = 0; p->slots && i < REPL_RESYNC_SLOTS; i++)
-		if (!p->slots[i].copying)
-			p->slots[i].busy = false;
+	for (i = 0; p->replica && i < REPL_RESYNC_SLOTS; i++)
+		if (!p->replica->slots[i].copying)
+			p->replica->slots[i].busy = false;
 	release_held(p);
-}
-
-/**
- * repl_abandoned_back - I/O that was abandoned is over
- * @p: the pair
- * @generation: of the replica that had it
- *
- * Context: any; p->lock held.
- */
-void repl_abandoned_back(struct repl_pair *p, unsigned int generation)
-{
-	lockdep_assert_held(&p->lock);
-	if (generation != p->generation)
-		p->nr_old--;
-	else if (!--p->nr_abandoned)
-		repl_retry(p);
-	wake_up_all(&p->quiet);
 }
 
 /* What came of a region. */
@@ -184,13 +131,13 @@ static void region_done(struct repl_resync_slot *slot, enum outcome outcome,
 			struct bio_list *ended)
 {
 	bool abandoned = slot->abandoned;
-	struct repl_pair *p = slot->p;
+	struct repl_pair *p = slot->to->p;
 
 	slot->busy = false;
 	slot->copying = false;
 	slot->abandoned = false;
 	if (abandoned) {
-		repl_abandoned_back(p, slot->generation);
+		repl_late_back(slot->to);
 	} else if (outcome == REPLICA_FAILED) {
 		repl_replica_failed(p, REPL_REPLICA_IO, ended);
 	} else if (outcome == LOCAL_FAILED) {
@@ -211,7 +158,7 @@ static void copied(int read_failed, unsigned long write_failed, void *context)
 {
 	struct repl_resync_slot *slot = context;
 	struct bio_list ended = BIO_EMPTY_LIST;
-	struct repl_pair *p = slot->p;
+	struct repl_pair *p = slot->to->p;
 	enum outcome outcome = COPIED;
 
 	if (read_failed)
@@ -228,8 +175,8 @@ static void discard_endio(struct bio *bio)
 {
 	struct repl_resync_slot *slot = bio->bi_private;
 	struct bio_list ended = BIO_EMPTY_LIST;
+	struct repl_pair *p = slot->to->p;
 	enum outcome outcome = COPIED;
-	struct repl_pair *p = slot->p;
 	unsigned long flags;
 
 	bio_uninit(bio);
@@ -247,7 +194,7 @@ static void discard_endio(struct bio *bio)
 
 static void copy_region(struct repl_resync_slot *slot)
 {
-	struct repl_pair *p = slot->p;
+	struct repl_pair *p = slot->to->p;
 	struct dm_io_region from = {
 		.bdev = p->local,
 		.sector = (sector_t)slot->region << p->region_shift,
@@ -255,7 +202,7 @@ static void copy_region(struct repl_resync_slot *slot)
 	};
 	struct dm_io_region to = from;
 
-	to.bdev = READ_ONCE(p->replica);
+	to.bdev = slot->to->bdev;
 	if (slot->discard) {
 		bio_init(&slot->bio, to.bdev, NULL, 0, REQ_OP_DISCARD);
 		slot->bio.bi_iter.bi_sector = to.sector;
@@ -264,7 +211,7 @@ static void copy_region(struct repl_resync_slot *slot)
 		slot->bio.bi_private = slot;
 		submit_bio(&slot->bio);
 	} else {
-		dm_kcopyd_copy(p->kcopyd, &from, 1, &to, 0, copied, slot);
+		dm_kcopyd_copy(slot->to->kcopyd, &from, 1, &to, 0, copied, slot);
 	}
 }
 
@@ -288,7 +235,7 @@ static bool in_time(struct repl_pair *p, u32 region)
 	u64 now = ktime_get_ns(), bytes = repl_region_len(p, region) << SECTOR_SHIFT;
 
 	if (now < p->resync_at) {
-		mod_delayed_work(p->send_wq, &p->resync_work,
+		mod_delayed_work(p->send_wq, &p->replica->resync_work,
 				 nsecs_to_jiffies(p->resync_at - now) + 1);
 		return false;
 	}
@@ -319,7 +266,6 @@ static bool fill_slot(struct repl_pair *p, struct repl_resync_slot *slot)
 		return false;		/* its last writer calls */
 	slot->copying = true;
 	slot->discard = test_bit(slot->region, p->discarded);
-	slot->generation = p->generation;
 	slot->start = jiffies;
 	if (!p->watching) {
 		p->watching = true;
@@ -328,18 +274,33 @@ static bool fill_slot(struct repl_pair *p, struct repl_resync_slot *slot)
 	return true;
 }
 
-static void resync_work(struct work_struct *work)
+/* Whether it is the replica that is to be copied to. p->lock held. */
+static bool is_wanted(struct repl_replica *to)
 {
-	struct repl_pair *p = container_of(to_delayed_work(work), struct repl_pair, resync_work);
+	struct repl_pair *p = to->p;
+
+	return to == p->replica && p->stage == REPL_RUNNING && p->sync == REPL_RESYNC;
+}
+
+/**
+ * repl_resync_work - copy what is to be copied
+ * @work: resync_work of the replica
+ *
+ * Context: may sleep; not for calling, but for repl_resync_kick() from any context.
+ */
+void repl_resync_work(struct work_struct *work)
+{
+	struct repl_replica *to = container_of(to_delayed_work(work), struct repl_replica,
+					       resync_work);
+	struct repl_pair *p = to->p;
 	unsigned int i, busy = 0;
 	bool begin;
 
 	for (i = 0; i < REPL_RESYNC_SLOTS; i++) {
-		struct repl_resync_slot *slot = &p->slots[i];
+		struct repl_resync_slot *slot = &to->slots[i];
 
 		spin_lock_irq(&p->lock);
-		begin = p->stage == REPL_RUNNING && p->sync == REPL_RESYNC &&
-			!p->suspended && fill_slot(p, slot);
+		begin = is_wanted(to) && !p->suspended && fill_slot(p, slot);
 		spin_unlock_irq(&p->lock);
 		if (begin)
 			copy_region(slot);
@@ -347,8 +308,8 @@ static void resync_work(struct work_struct *work)
 
 	spin_lock_irq(&p->lock);
 	for (i = 0; i < REPL_RESYNC_SLOTS; i++)
-		busy += p->slots[i].busy;
-	if (p->stage == REPL_RUNNING && p->sync == REPL_RESYNC && !p->nr_dirty && !busy) {
+		busy += to->slots[i].busy;
+	if (is_wanted(to) && !p->nr_dirty && !busy) {
 		p->retry_seconds = 1;
 		repl_pair_set_sync(p, REPL_INSYNC);
 	}
@@ -374,7 +335,7 @@ void repl_retry(struct repl_pair *p)
 static bool is_lost(struct repl_pair *p)
 {
 	return p->stage == REPL_RUNNING && p->sync == REPL_DEGRADED && !p->suspended &&
-		!p->nr_abandoned;
+		!repl_late_io(p);
 }
 
 static void retry_work(struct work_struct *work)
@@ -410,7 +371,6 @@ static void retry_work(struct work_struct *work)
  */
 void repl_resync_init(struct repl_pair *p)
 {
-	INIT_DELAYED_WORK(&p->resync_work, resync_work);
 	INIT_DELAYED_WORK(&p->retry_work, retry_work);
 	p->retry_seconds = 1;
 }
