@@ -210,7 +210,7 @@ static void init_leg(struct repl_job *job, struct bio *leg, struct block_device 
 	struct bio *orig = job->orig;
 
 	bio_init(leg, NULL, job->vecs, job->nr_pages,
-		 orig->bi_opf & ~(REQ_NOWAIT | REQ_POLLED | REQ_ALLOC_CACHE));
+		 orig->bi_opf & ~(REQ_NOWAIT | REQ_POLLED | REQ_ALLOC_CACHE | REQ_FAILFAST_MASK));
 	leg->bi_bdev = bdev;
 	leg->bi_vcnt = job->nr_pages;
 	leg->bi_iter.bi_sector = orig->bi_iter.bi_sector;
@@ -320,22 +320,15 @@ void repl_forward_start(struct repl_job *job)
 	} else {
 		init_replica(job);
 		job->replica.bi_opf |= REQ_NOWAIT;
-		/* Whatever becomes of the other one. */
-		submit_bio_noacct(&job->local);
+		/* First, for its time runs. The job is ours till the local device has had it. */
 		submit_bio_noacct(&job->replica);
+		submit_bio_noacct(&job->local);
 	}
 }
 
 /*
  * Ending
  */
-
-/* That a leg cannot discard or write zeroes is no failure of the leg. */
-static bool not_supported(struct bio *bio)
-{
-	return (bio->bi_status == BLK_STS_NOTSUPP || bio->bi_status == BLK_STS_TARGET) &&
-		bio_op(bio) != REQ_OP_WRITE;
-}
 
 /* It would have had to wait. */
 static bool try_again(struct bio *bio)
@@ -458,8 +451,12 @@ static void local_endio(struct bio *bio)
 	bio_uninit(bio);
 	spin_lock_irqsave(&p->lock, flags);
 	job->local_done = true;
-	if (unlikely(bio->bi_status) && !not_supported(bio))
-		repl_pair_error(p, REPL_LOCAL_IO);
+	if (unlikely(bio->bi_status)) {
+		if (repl_not_supported(bio, bio->bi_status))
+			bio->bi_status = BLK_STS_NOTSUPP;	/* what callers look for */
+		else
+			repl_pair_error(p, REPL_LOCAL_IO);
+	}
 	settle(job, &ended);
 	spin_unlock_irqrestore(&p->lock, flags);
 	repl_end_bios(&ended);
@@ -481,7 +478,7 @@ static void replica_endio(struct bio *bio)
 	job->replica_done = true;
 	if (unlikely(job->abandoned))
 		repl_late_back(job->to);
-	else if (unlikely(bio->bi_status) && !not_supported(bio))
+	else if (unlikely(bio->bi_status) && !repl_not_supported(bio, bio->bi_status))
 		repl_replica_failed(p, REPL_REPLICA_IO, &ended);
 	settle(job, &ended);
 out:

@@ -61,8 +61,9 @@ static int route(struct repl_pair *p, struct bio *bio, bool first, unsigned long
 		bio_list_add(&p->blocked, bio);
 		goto out;
 	}
-	job = first || bio_list_empty(&p->throttled) ? repl_forward_get(p, bio) : NULL;
-	if (!job && list_empty(&p->jobs)) {
+	first = first || bio_list_empty(&p->throttled);
+	job = first ? repl_forward_get(p, bio) : NULL;
+	if (!job && first && list_empty(&p->jobs)) {
 		/* A replica before this one has them all, and may keep them. */
 		if (!flush)
 			repl_regions_mark_dirty(p, io->first, io->last);
@@ -137,19 +138,27 @@ static int primary_map(struct dm_target *ti, struct bio *bio)
 	return DM_MAPIO_REMAPPED;
 }
 
+/* A device failed a write, discard or flush; the filter hides it. */
+static void write_failed(struct repl_pair *p, blk_status_t *error)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&p->lock, flags);
+	repl_pair_error(p, p->local ? REPL_LOCAL_IO : REPL_REPLICA_IO);
+	spin_unlock_irqrestore(&p->lock, flags);
+	if (!p->local)
+		*error = BLK_STS_OK;
+}
+
 static int primary_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
 {
 	struct repl_primary_io *io = repl_primary_io(bio);
 	struct repl_pair *p = pair_of(ti);
 	unsigned long flags;
 
-	if (unlikely(!p->local) && *error && *error != BLK_STS_DM_REQUEUE &&
-	    bio_op(bio) != REQ_OP_READ && READ_ONCE(p->stage) == REPL_RUNNING) {
-		spin_lock_irqsave(&p->lock, flags);
-		repl_pair_error(p, REPL_REPLICA_IO);
-		spin_unlock_irqrestore(&p->lock, flags);
-		*error = BLK_STS_OK;
-	}
+	if (unlikely(*error) && *error != BLK_STS_DM_REQUEUE && op_is_write(bio_op(bio)) &&
+	    !repl_not_supported(bio, *error) && READ_ONCE(p->stage) == REPL_RUNNING)
+		write_failed(p, error);
 	if (io->counted) {
 		spin_lock_irqsave(&p->lock, flags);
 		if (unlikely(*error))
@@ -177,7 +186,8 @@ void repl_primary_run_work(struct work_struct *work)
 		spin_lock_irqsave(&p->lock, flags);
 		first = false;
 		bio = bio_list_pop(&p->runnable);
-		if (!bio && !list_empty(&p->free_jobs)) {
+		/* Without any there may be nobody who will give one back; see route(). */
+		if (!bio && (!list_empty(&p->free_jobs) || list_empty(&p->jobs))) {
 			first = true;
 			bio = bio_list_pop(&p->throttled);
 		}

@@ -285,6 +285,13 @@ static inline struct repl_primary_io *repl_primary_io(struct bio *bio)
 	return dm_per_bio_data(bio, sizeof(struct repl_primary_io));
 }
 
+/* That a device cannot discard or write zeroes is no failure of the device. */
+static inline bool repl_not_supported(struct bio *bio, blk_status_t status)
+{
+	return (status == BLK_STS_NOTSUPP || status == BLK_STS_TARGET) &&
+		bio_op(bio) != REQ_OP_WRITE;
+}
+
 /* Sectors of a region: the last one may be short. */
 static inline sector_t repl_region_len(struct repl_pair *p, u32 region)
 {
