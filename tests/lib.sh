@@ -61,10 +61,10 @@ ramdisks() {
 	modprobe brd rd_nr="$1" rd_size=$(($2 * 1024)) max_part=0
 }
 
-# nulldisks N MIB: N new disks in memory, /dev/nullb0 and so on, which, unlike RAM disks,
-# discard and write zeroes.
+# nulldisks N MIB [SETTING=VALUE...]: N new disks in memory, /dev/nullb0 and so on, which,
+# unlike RAM disks, discard and write zeroes. The settings are null_blk's.
 nulldisks() {
-	local all=/sys/kernel/config/nullb dir i
+	local all=/sys/kernel/config/nullb dir i setting
 	modprobe configfs && modprobe null_blk nr_devices=0 || return
 	mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config || return
 	for dir in "$all"/nullb*/; do
@@ -72,8 +72,10 @@ nulldisks() {
 	done
 	for ((i = 0; i < $1; i++)); do
 		dir=$all/nullb$i
-		mkdir "$dir" && echo "$2" > "$dir/size" && echo 1 > "$dir/memory_backed" &&
-			echo 1 > "$dir/discard" && echo 1 > "$dir/power" || return
+		mkdir "$dir" || return
+		for setting in "size=$2" memory_backed=1 discard=1 "${@:3}" power=1; do
+			echo "${setting#*=}" > "$dir/${setting%%=*}" || return
+		done
 	done
 }
 

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# bounded: yes
 # timeout: 600
 #
 # Rules 1 to 7: random I/O to both faces, with checkpoints and a failover, against

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# bounded: yes
 #
 # "The primary": what is discarded or zeroed is so on both legs; what was discarded
 # while the replica was away is discarded there when it is back, and not copied.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 400
+# timeout: 500
 #
 # "The primary" under load: nothing that was written is lost, and the legs are equal in
 # the end, whatever fails meanwhile, whoever changes his buffer, whatever overlaps.
@@ -20,6 +20,17 @@ ok "64 KiB, not aligned" churn $primary 3027 128 100
 ok "512 bytes" churn $primary 20001 1 300
 dm_linear replica /dev/ram1
 ok "the legs are equal" equal /dev/ram0 /dev/ram1
+
+diag "more writes than there are jobs, whose ends come in bursts"
+nulldisks 2 32 irqmode=2 completion_nsec=2000000 hw_queue_depth=1024
+META=- primary_create many /dev/nullb0 /dev/nullb1 $region insync
+dm_log > /dev/null
+ok "writes" fio --name=w --filename=/dev/mapper/many --rw=randwrite --bs=64k --iodepth=200 \
+	--ioengine=libaio --direct=1 --time_based --runtime=10 --numjobs=3 --minimal \
+	--output="$scratch/fio"
+is "$(dm_log)" "" "none of them passes by the replica"
+ok "the legs are equal" equal /dev/nullb0 /dev/nullb1
+dmsetup remove many
 
 diag "writes that overlap, on a replica that takes them in its own order"
 # One at a time, and the lowest sector first.

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# bounded: yes
 #
 # What the debug kernel is to detect is committed by a module of its own, and
 # tests/vm/run is seen to fail for it, and to say why: a detector that has been
