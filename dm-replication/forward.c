@@ -320,9 +320,9 @@ void repl_forward_start(struct repl_job *job)
 	} else {
 		init_replica(job);
 		job->replica.bi_opf |= REQ_NOWAIT;
-		/* First, for its time runs. The job is ours till the local device has had it. */
-		submit_bio_noacct(&job->replica);
+		/* Whatever becomes of the other one. */
 		submit_bio_noacct(&job->local);
+		submit_bio_noacct(&job->replica);
 	}
 }
 
@@ -499,7 +499,7 @@ static bool oldest(struct repl_pair *p, unsigned long *start)
 			found = true;
 			break;
 		}
-	for (i = 0; i < REPL_RESYNC_SLOTS; i++) {
+	for (i = 0; p->replica && i < REPL_RESYNC_SLOTS; i++) {
 		struct repl_resync_slot *slot = &p->replica->slots[i];
 
 		if (slot->copying && !slot->abandoned &&

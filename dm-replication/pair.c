@@ -456,8 +456,10 @@ int repl_pair_get(struct repl_primary *table, u32 region_sectors)
 		if (!IS_ERR(p))
 			list_add(&p->list, &repl_pairs);
 	}
-	if (!IS_ERR(p))
+	if (!IS_ERR(p)) {
 		p->nr_tables++;
+		p->nr_refs++;
+	}
 	mutex_unlock(&repl_pairs_lock);
 	if (IS_ERR(p))
 		return PTR_ERR(p);
@@ -481,6 +483,13 @@ static bool is_gone(struct repl_pair *p)
 	gone = list_empty(&p->jobs) && repl_resync_is_quiet(p) && !repl_late_io(p);
 	spin_unlock_irq(&p->lock);
 	return gone;
+}
+
+static void cancel_works(struct repl_pair *p)
+{
+	cancel_delayed_work_sync(&p->clean_work);
+	cancel_delayed_work_sync(&p->retry_work);
+	cancel_delayed_work_sync(&p->timeout_work);
 }
 
 /**
@@ -509,16 +518,18 @@ void repl_pair_put(struct repl_primary *table)
 		p->suspended = true;
 		spin_unlock_irq(&p->lock);
 		wait_event(p->quiet, is_gone(p));
-		cancel_delayed_work_sync(&p->clean_work);
-		cancel_delayed_work_sync(&p->retry_work);
-		cancel_delayed_work_sync(&p->timeout_work);
+		cancel_works(p);
 	}
 	repl_replica_put(table);
+	/* Tables with other replicas may still wait for these. */
+	mutex_lock(&repl_pairs_lock);
+	last = !--p->nr_refs;
+	/* Not before: nobody else may have the devices till now. */
+	if (last)
+		list_del(&p->list);
+	mutex_unlock(&repl_pairs_lock);
 	if (!last)
 		return;
-	/* Not before: nobody else may have the devices till now. */
-	mutex_lock(&repl_pairs_lock);
-	list_del(&p->list);
-	mutex_unlock(&repl_pairs_lock);
+	cancel_works(p);	/* what came back late has begun a retry */
 	pair_free(p);
 }

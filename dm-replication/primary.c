@@ -65,7 +65,9 @@ static int route(struct repl_pair *p, struct bio *bio, bool first, unsigned long
 	job = first ? repl_forward_get(p, bio) : NULL;
 	if (!job && first && list_empty(&p->jobs)) {
 		/* A replica before this one has them all, and may keep them. */
-		if (!flush)
+		if (flush)
+			repl_regions_dirty_written(p);
+		else
 			repl_regions_mark_dirty(p, io->first, io->last);
 		repl_pair_set_sync(p, REPL_RESYNC);
 		repl_resync_kick(p);

@@ -184,7 +184,8 @@ struct repl_pair {
 	struct list_head tables;	/* tables_lock; struct repl_primary */
 
 	struct list_head list;		/* repl_pairs_lock */
-	unsigned int nr_tables;		/* repl_pairs_lock */
+	unsigned int nr_tables;		/* repl_pairs_lock; without any it is not found again */
+	unsigned int nr_refs;		/* repl_pairs_lock; also of tables that still wait */
 };
 
 /* A table. */

@@ -109,7 +109,7 @@ bool repl_replica_bind(struct repl_primary *table, bool *insync)
 	bool swapped;
 
 	spin_lock_irq(&p->lock);
-	swapped = p->replica && p->replica->nr != own->nr;
+	swapped = p->replica_nr && p->replica_nr != own->nr;
 	if (swapped && !find_late(p, own->nr, *insync))
 		*insync = false;
 	if (!p->replica || swapped) {
@@ -129,14 +129,24 @@ bool repl_replica_bind(struct repl_primary *table, bool *insync)
 	return swapped;
 }
 
-static bool is_back(struct repl_replica *to)
+/* A table does not need it any more. False: it is the last, and has to wait. */
+static bool let_go(struct repl_replica *to, bool *last)
 {
-	bool back;
+	struct repl_pair *p = to->p;
+	bool gone;
 
-	spin_lock_irq(&to->p->lock);
-	back = !to->nr_abandoned;
-	spin_unlock_irq(&to->p->lock);
-	return back;
+	spin_lock_irq(&p->lock);
+	*last = to->nr_tables == 1;
+	gone = !*last || !to->nr_abandoned;
+	if (gone)
+		to->nr_tables--;
+	if (gone && *last) {
+		list_del(&to->list);
+		if (p->replica == to)
+			p->replica = NULL;
+	}
+	spin_unlock_irq(&p->lock);
+	return gone;
 }
 
 /**
@@ -150,22 +160,13 @@ static bool is_back(struct repl_replica *to)
 void repl_replica_put(struct repl_primary *table)
 {
 	struct repl_replica *to = table->replica;
-	struct repl_pair *p = table->p;
 	bool last;
 
 	if (!to)
 		return;
-	spin_lock_irq(&p->lock);
-	last = !--to->nr_tables;
-	spin_unlock_irq(&p->lock);
+	wait_event(to->p->quiet, let_go(to, &last));
 	if (!last)
 		return;
-	wait_event(p->quiet, is_back(to));
-	spin_lock_irq(&p->lock);
-	list_del(&to->list);
-	if (p->replica == to)
-		p->replica = NULL;
-	spin_unlock_irq(&p->lock);
 	cancel_work_sync(&to->send_work);
 	cancel_delayed_work_sync(&to->resync_work);
 	replica_free(to);

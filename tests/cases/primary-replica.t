@@ -238,6 +238,19 @@ ok "in sync" wait_for 40 sync_is primary insync
 ok "the legs are equal" equal /dev/ram0 /dev/ram2
 dmsetup remove primary
 
+diag "another target, while a table waits for its replica"
+begin replica_timeout 2
+hang
+ok "a write" fill $primary 0x22 0 64k
+swap_to /dev/ram2
+ok "in sync with the new one" wait_for 40 sync_is primary insync
+dm_linear primary /dev/ram0
+fails "nobody else may have the devices yet" dmsetup create other --table \
+	"$(primary_table - /dev/ram0 /dev/ram2 $region)"
+swap_ends
+ok "the device is in use" fill $primary 0x33 0 64k
+dmsetup remove primary
+
 diag "another way to the same disk, while the one before hangs"
 begin replica_timeout 2
 hang
