@@ -197,6 +197,8 @@ static int ingress_open(struct ingress *in, const char *top)
 	int r;
 
 	r = repl_parse_dev(top, &dev);
+	if (r == -ENOMEM)
+		return repl_refuse(ti, r, "Cannot open the top device %s", top);
 	if (r)
 		return repl_refuse(ti, r, "No top_bs or it is invalid: %s is no block device",
 				   top);

@@ -51,10 +51,11 @@ each_fails() {
 	[[ $1 != *load ]] || [ $failed -gt 0 ] || fail "$1: none of them was one that matters"
 }
 
-# Whatever of the module there is: maps, worker threads, references
+# Whatever of the module there is: maps, threads of its own, references. A kworker has
+# the name of what it did last behind its own.
 inventory() {
 	echo "$(grep -c repl_map_create /proc/vmallocinfo)" \
-		"$(pgrep -c dm-repl)" "$(awk '$1 == "dm_replication" { print $3 }' /proc/modules)"
+		"$(pgrep -c ^dm-repl)" "$(awk '$1 == "dm_replication" { print $3 }' /proc/modules)"
 }
 
 # A thread that has ended is seen for a moment yet.
