@@ -32,6 +32,21 @@ hang() {
 	dmsetup suspend --nolockfs replica
 }
 
+# swap_to DEVICE [OPTION...]: in the background, for it may have to wait; $swap is its process
+swap_to() {
+	dmsetup load primary --table "$(primary_table - /dev/ram0 "$1" $region "${@:2}")"
+	dmsetup suspend --noflush primary
+	dmsetup resume primary &
+	swap=$!
+}
+
+# swap_ends: once the replica before has given back what it had
+swap_ends() {
+	ok "the old table waits for its replica" kill -0 $swap
+	dmsetup resume replica
+	ok "and goes" wait $swap
+}
+
 ramdisks 3 32
 
 diag "an error"
@@ -156,6 +171,46 @@ fails "a rate that is none" message primary resync_rate fast
 fails "a rate too many" message primary resync_rate 1 2
 dmsetup remove primary
 
+# withheld DEVICE: dm_delay has writes to it
+withheld() {
+	[ "$(dmsetup status "$1" | cut -d ' ' -f 5)" -gt 0 ]
+}
+
+diag "a write that is under way when its region is to be copied"
+fill /dev/ram0 0x11
+fill /dev/ram1 0x11
+dm_linear local /dev/ram0
+dm_error replica
+primary_create primary /dev/mapper/local /dev/mapper/replica $region insync manual_resync
+ok "a write" fill $primary 0x22 0 64k
+dm_linear replica /dev/ram1
+dm_delay local /dev/ram0 0 60000
+fill $primary 0x33 0 64k & writer=$!
+ok "another one is under way" wait_for 10 withheld local
+ok "resync" message primary resync
+ok "it begins" wait_for 10 sync_is primary resync
+sleep 1
+is "$(dirty primary)" 1 "but does not copy the region meanwhile"
+dm_linear local /dev/ram0
+ok "the write ends" wait $writer
+ok "in sync" wait_for 40 sync_is primary insync
+ok "the legs are equal" equal /dev/ram0 /dev/ram1
+
+diag "a write to a region that is being copied"
+dm_error replica
+ok "a write" fill $primary 0x44 0 64k
+dm_delay replica /dev/ram1 0 60000
+ok "resync" message primary resync
+ok "the copy is under way" wait_for 10 withheld replica
+fill $primary 0x55 0 64k & writer=$!
+sleep 1
+ok "another write waits for it" kill -0 $writer
+dm_linear replica /dev/ram1
+ok "and ends" wait $writer
+ok "in sync" wait_for 40 sync_is primary insync
+ok "the legs are equal" equal /dev/ram0 /dev/ram1
+dmsetup remove primary
+
 diag "errors of the local device are the writer's"
 fill /dev/ram0 0x11
 fill /dev/ram1 0x11
@@ -173,34 +228,15 @@ begin replica_timeout 2
 hang
 ok "a write" fill $primary 0x22 0 64k
 fill /dev/ram2 0x55
-dmsetup load primary --table "$(primary_table - /dev/ram0 /dev/ram2 $region)"
-dmsetup suspend --noflush primary
-dmsetup resume primary & swap=$!
+swap_to /dev/ram2
 sleep 1
 ok "the local device is in use meanwhile" verify $primary 0x22 0 64k
 ok "in sync with the new one" wait_for 40 sync_is primary insync
 ok "a write" fill $primary 0x33 1M 1M
 ok "the legs are equal" equal /dev/ram0 /dev/ram2
-ok "the old table waits for its replica" kill -0 $swap
-dmsetup resume replica
-ok "and goes" wait $swap
+swap_ends
 ok "the legs are equal" equal /dev/ram0 /dev/ram2
 dmsetup remove primary
-
-# swap_to DEVICE [OPTION...]: in the background, for it may have to wait; $swap is its process
-swap_to() {
-	dmsetup load primary --table "$(primary_table - /dev/ram0 "$1" $region "${@:2}")"
-	dmsetup suspend --noflush primary
-	dmsetup resume primary &
-	swap=$!
-}
-
-# swap_ends: once the replica before has given back what it had
-swap_ends() {
-	ok "the old table waits for its replica" kill -0 $swap
-	dmsetup resume replica
-	ok "and goes" wait $swap
-}
 
 # copy_begins [OPTION...]: regions are copied to a replica that hangs
 copy_begins() {
@@ -310,6 +346,8 @@ ok "the one before has all of them" kill -0 $swap
 ok "it goes" wait $swap
 ok "the legs are equal" equal /dev/ram0 /dev/ram2
 dmsetup remove primary
+# Its end flushes it.
+echo 0 > /sys/bus/pseudo/drivers/scsi_debug/delay
 rmmod scsi_debug
 
 diag "a sector that the local device cannot read"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # file: primary.c
-# case: model-primary
+# case: primary-replica
 #
 # Somebody writes to a region while it is copied.
 s/if (repl_resync_holds(p, io->first, io->last))/if (false)/
