@@ -69,10 +69,12 @@ A=$L view_section > "$conf"
 another "view: it is up with the active device 1:0, and described with $L (1:4)"
 M=none view_section > "$conf"
 another "view: it is up with the metadata device 1:3, and described with none (-)"
-primary_section 'insync = 1' 'replica_timeout = 11' > "$conf"
+primary_section 'replica_timeout = 11' > "$conf"
 another "disk: it is up with the options replica_timeout 10, and described with replica_timeout 11"
-primary_section 'insync = 1' 'replica_timeout = 10' > "$conf"
-says 0 "disk: it is up already" conf up
+both_sections
+dmrepctl remove disk
+says 0 "" create primary disk --local $L --replica $R --metadata $P --replica-timeout 10 --insync
+says 0 "view: it is up already disk: it is up already" conf up
 { M=none view_section; printf '%s\n' "in {" 'mode = "primary"' "local = \"$L\"" "replica = \"$R\"" \
 	"metadata = \"$P\"" "}"; } > "$conf"
 says 3 "dmrepctl: $conf: in: there is a device in of the mode ingress, not primary; remove it first, or give this one another name" \

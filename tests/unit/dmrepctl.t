@@ -104,7 +104,7 @@ refuses 'p: there are two devices of the name v; the other one is in .*conf, v' 
 	"p {" "${view[@]}" 'ingress = "v" }' "v {" "${view[@]}" "}"
 refuses 'p: replica_timeout 0: this is no number of seconds from 1 to 3600' \
 	"p {" "${primary[@]}" "replica_timeout = 0 }"
-refuses 'p: insync = 1: without a metadata device .*' "p {" "${primary[@]}" "insync = 1 }"
+refuses 'p: insync: it is true once, .*; give it to dmrepctl create' "p {" "${primary[@]}" "insync = 1 }"
 says 1 "dmrepctl: /nowhere: it cannot be read: No such file or directory$" up --config /nowhere
 says 1 "dmrepctl: $scratch: it cannot be read: Is a directory$" down --config "$scratch"
 config "v {" "${view[@]}" 'chunk_size = 4096 ingress = [ "in" ] # }' "}"

@@ -14,10 +14,10 @@
 
 #define KINDS	"\"secondary\" or \"primary\""
 
-/* The others are about one call of the command. */
+/* The others are about one call of the command: believed each time, insync loses data. */
 static bool is_key(const struct option_spec *spec)
 {
-	return strcmp(spec->name, "dry-run");
+	return strcmp(spec->name, "dry-run") && strcmp(spec->name, "insync");
 }
 
 /*
@@ -84,10 +84,13 @@ static enum outcome read_key(struct dm_pool *pool, struct section *section,
 	unsigned int i = 0;
 
 	for (spec = section->command.options; spec->name; spec++, i++)
-		if (is_key(spec) && !strcmp(option_label(spec->name, label), node->key))
+		if (!strcmp(option_label(spec->name, label), node->key))
 			break;
 	if (!spec->name)
 		return unknown_key(section, node->key);
+	if (!is_key(spec))
+		return error(WRONG_USAGE, "%s: it is true once, not each time, and no key; give it to dmrepctl create",
+			     node->key);
 	if (!text)
 		return error(WRONG_USAGE, "%s: it takes one value, such as %s", node->key,
 			     spec->value ? "\"text\"" : "1");
@@ -150,14 +153,6 @@ static enum outcome read_mode(struct dm_pool *pool, struct section *section,
 	return DONE;
 }
 
-/* It would be believed each time, after a crash too. */
-static enum outcome check_insync(const struct plan *plan)
-{
-	if (!plan->insync || plan->devices[PLAN_METADATA].path)
-		return DONE;
-	return error(WRONG_USAGE, "insync = 1: without a metadata device nobody knows that the next time; take one, or leave insync out");
-}
-
 static enum outcome read_keys(struct dm_pool *pool, struct section *section,
 			      const struct dm_config_node *node)
 {
@@ -175,7 +170,7 @@ static enum outcome read_keys(struct dm_pool *pool, struct section *section,
 	}
 	if (!outcome)
 		outcome = plan_parse(&section->in, section->plan.kind, &section->plan);
-	return outcome ? outcome : check_insync(&section->plan);
+	return outcome;
 }
 
 /* Views before primaries, otherwise as they are written. */
