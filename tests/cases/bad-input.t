@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # kmemleak: yes
 # timeout: 600
-# cpus: 1
 #
 # "Tables": every refusal sets a sentence of its own in ti->error and leaves
 # nothing behind. "Messages": a wrong one is an errno and one clear log line.

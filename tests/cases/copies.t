@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# cpus: 2
 #
 # Rule 8: what is copied at the same time is bounded; and who has to wait for
 # copies comes before those who come later, so nobody waits for ever.

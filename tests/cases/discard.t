@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 600
-# cpus: 1
 #
 # Rule 5: FLUSH and FUA mean on every face what they mean on a disk. Discard and
 # write-zeroes on the ingress save the old content first, then pass down; on the

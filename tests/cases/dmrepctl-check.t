@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 900
-# cpus: 1
 #
 # dmrepctl check and dump read what the target has written, in use or not.
 . tests/lib.sh

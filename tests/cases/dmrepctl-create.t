@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 900
-# cpus: 1
 #
 # dmrepctl create, format and remove: what would be overwritten or lost is not touched,
 # and who wants it done is told why, and how.

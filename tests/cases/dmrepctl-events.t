@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 900
-# cpus: 1
 #
 # dmrepctl events, status --watch and metrics: what happens is told when it happens.
 . tests/lib.sh

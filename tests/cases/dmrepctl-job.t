@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 900
-# cpus: 1
 #
 # dmrepctl start, checkpoint, failover, stop and get-error: the whole safe sequence, and
 # a failover that is waited for.

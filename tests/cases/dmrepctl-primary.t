@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 300
-# cpus: 1
 #
 # dmrepctl and a primary: what it looks for before it makes one, and what it waits for.
 . tests/lib.sh

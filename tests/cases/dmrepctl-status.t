@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 900
-# cpus: 1
 #
 # dmrepctl status and list: what the devices are like, as a table and as JSON.
 . tests/lib.sh

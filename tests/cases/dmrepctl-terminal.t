@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 300
-# cpus: 1
 #
 # dmrepctl on a terminal of 80 columns: no line wraps, whatever there is to be shown.
 . tests/lib.sh

@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 300
-# cpus: 1
 #
 # The udev rules: what lies on several devices is found on the primary alone, or on
 # none, and on what it was found on before when that is over. Links by name.

@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 600
-# cpus: 1
 #
 # dmrepctl up and down: what the files describe is there, or is not; what cannot be as
 # it is described is refused, and then nothing has changed.

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # bounded: yes
 # timeout: 600
-# cpus: 1
 #
 # A failover whose merge fails: stage failover-failed, an event, the error in
 # status and get_error. The view keeps its content and its writes: those to chunks

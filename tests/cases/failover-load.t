@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 600
+# cpus: 2
 #
 # Rule 7: the merge copies the view's content to the secondary while the view is
 # read and written, and survives suspend, noflush suspend, reload and removal of

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 600
+# cpus: 2
 #
 # Rules 3 and 4: fio with verify on both faces at once, random and unaligned to
 # chunks, 16 deep. Each block size fixed: with a range of them fio's own verify is

@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 600
-# cpus: 1
 #
 # "Words": chunks of 4 KiB to 1 MiB. "Metadata": at most 2 bits a chunk plus 5 %
 # and a constant in memory. And what the queues of both faces promise is true.

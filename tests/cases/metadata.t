@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 600
+# cpus: 2
 #
 # "Metadata": what a set with a metadata device has after its table was removed; what
 # is written to the device, when and in which order; devices that are refused, or fail.

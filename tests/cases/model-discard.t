@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 600
+# cpus: 2
 #
 # Rules 1 to 7: random I/O to both faces, with checkpoints and a failover, against
 # a model that knows every byte; on quick devices that discard and write zeroes.

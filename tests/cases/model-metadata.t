@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # bounded: yes
 # timeout: 600
+# cpus: 2
 #
 # Rules 1 to 7: random I/O to both faces, with checkpoints and a failover, against
 # a model that knows every byte; with a metadata device, quick and then slow.

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 600
+# cpus: 2
 #
 # "The primary": random I/O, with a replica that fails again and again, against a model
 # that knows every byte; at each checkpoint, and in the end, the replica has them all.

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 500
+# cpus: 2
 #
 # "The primary" under load: nothing that was written is lost, and the legs are equal in
 # the end, whatever fails meanwhile, whoever changes his buffer, whatever overlaps.

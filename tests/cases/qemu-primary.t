@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# cpus: 1
 #
 # "The primary" without a local device is QEMU's own filter. These are the cases for
 # the primary of QEMU's tests/unit/test-replication.c, on a device of the same 64 MiB,

@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 600
-# cpus: 1
 #
 # "What it is for", "Stages and I/O": what QEMU's replication filter does for its
 # own guests. These are the cases for the secondary of QEMU's

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 600
+# cpus: 2
 #
 # Rule 1: a view read that was sent to the secondary, or the read that fills the
 # rest of a chunk, finishes before an ingress write replaces those sectors. The

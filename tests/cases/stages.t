@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # kmemleak: yes
 # timeout: 600
-# cpus: 1
 #
 # "Messages", "Stages and I/O", "Status": every message in every stage, with its
 # result, its reply and what the log says; I/O, status and events in each.

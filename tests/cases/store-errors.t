@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 600
-# cpus: 1
 #
 # Rules 2 and 10: each device failing in turn. A failed copy to hidden fails the
 # ingress write and leaves the secondary unmodified. The first error is recorded,

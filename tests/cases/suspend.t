@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # kmemleak: yes
 # timeout: 600
+# cpus: 2
 #
 # Rule 9: suspend lets every held bio go, a noflush suspend gives them back to be
 # sent again, removal never hangs; and a reload onto the same devices keeps all
