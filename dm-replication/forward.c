@@ -441,6 +441,15 @@ void repl_replica_failed(struct repl_pair *p, enum repl_error error, struct bio_
 		repl_retry(p);
 }
 
+/* What was acknowledged since the last flush may be lost there. p->lock held. */
+static void local_flush_failed(struct repl_pair *p)
+{
+	repl_regions_dirty_written(p);
+	if (p->sync == REPL_INSYNC && p->nr_dirty)
+		repl_pair_set_sync(p, REPL_RESYNC);
+	repl_resync_again(p);
+}
+
 static void local_endio(struct bio *bio)
 {
 	struct repl_job *job = bio->bi_private;
@@ -456,6 +465,8 @@ static void local_endio(struct bio *bio)
 			bio->bi_status = BLK_STS_NOTSUPP;	/* what callers look for */
 		else
 			repl_pair_error(p, REPL_LOCAL_IO);
+		if (bio->bi_opf & REQ_PREFLUSH)
+			local_flush_failed(p);
 	}
 	settle(job, &ended);
 	spin_unlock_irqrestore(&p->lock, flags);

@@ -131,26 +131,6 @@ int repl_pair_start(struct repl_pair *p, bool insync)
 	return repl_log_sync(p);
 }
 
-/**
- * repl_pair_stop - enter stage done
- * @p: the pair, in stage running
- *
- * Context: may sleep; p->admin held.
- * Return: 0 or a negative errno.
- */
-int repl_pair_stop(struct repl_pair *p)
-{
-	int r = repl_log_stage(p, REPL_DONE);
-
-	if (r)
-		return r;
-	spin_lock_irq(&p->lock);
-	set_stage(p, REPL_DONE);
-	repl_resync_unhold(p);
-	spin_unlock_irq(&p->lock);
-	return 0;
-}
-
 static bool in_sync(struct repl_pair *p)
 {
 	return READ_ONCE(p->sync) == REPL_INSYNC && !READ_ONCE(p->nr_dirty);
@@ -165,6 +145,32 @@ static int flush_in_sync(struct repl_pair *p)
 		return -ENODATA;
 	r = repl_forward_flush(p);
 	return r ?: in_sync(p) ? 0 : -ENODATA;
+}
+
+/**
+ * repl_pair_stop - enter stage done
+ * @p: the pair, in stage running
+ *
+ * The replica has everything then, durably, if it was in sync. That it is not, or fails
+ * now, is no reason to go on with it.
+ *
+ * Context: may sleep, for a flush; p->admin held.
+ * Return: 0 or a negative errno.
+ */
+int repl_pair_stop(struct repl_pair *p)
+{
+	int r;
+
+	if (p->local)
+		flush_in_sync(p);
+	r = repl_log_stage(p, REPL_DONE);
+	if (r)
+		return r;
+	spin_lock_irq(&p->lock);
+	set_stage(p, REPL_DONE);
+	repl_resync_unhold(p);
+	spin_unlock_irq(&p->lock);
+	return 0;
 }
 
 /**
@@ -249,7 +255,10 @@ static void swap_replica(struct repl_pair *p, bool insync)
 		DMWARN("%s: a new replica is not recorded: zero the metadata before its next use",
 		       dm_device_name(p->md));
 	spin_lock_irq(&p->lock);
-	if (!insync)
+	/* What the old one had, it may not have had durably. */
+	if (insync)
+		repl_regions_dirty_written(p);
+	else
 		repl_regions_all(p, true);
 	if (forgotten && p->log)
 		repl_log_reset(p, false);

@@ -86,6 +86,7 @@ struct repl_resync_slot {
 	bool busy;			/* for whatever reason */
 	bool copying;			/* has begun; else it waits for writers of the region */
 	bool discard;			/* rather than copy */
+	bool again;			/* what was read may not be there any more */
 	bool abandoned;
 	unsigned long start;		/* jiffies; when copying has begun */
 	struct bio bio;			/* of a discard */
@@ -261,6 +262,7 @@ void repl_resync_work(struct work_struct *work);
 bool repl_resync_holds(struct repl_pair *p, u32 first, u32 last);
 void repl_resync_kick(struct repl_pair *p);
 void repl_resync_abandon(struct repl_pair *p);
+void repl_resync_again(struct repl_pair *p);
 void repl_resync_unhold(struct repl_pair *p);
 bool repl_resync_is_quiet(struct repl_pair *p);
 void repl_retry(struct repl_pair *p);

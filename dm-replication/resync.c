@@ -87,6 +87,21 @@ void repl_resync_abandon(struct repl_pair *p)
 }
 
 /**
+ * repl_resync_again - what is being copied is to be copied once more
+ * @p: the pair
+ *
+ * Context: any; p->lock held.
+ */
+void repl_resync_again(struct repl_pair *p)
+{
+	unsigned int i;
+
+	for (i = 0; i < REPL_RESYNC_SLOTS; i++)
+		p->replica->slots[i].again = p->replica->slots[i].copying;
+	repl_resync_kick(p);
+}
+
+/**
  * repl_resync_is_quiet - nothing is being copied, but for what has been abandoned
  * @p: the pair
  *
@@ -144,7 +159,7 @@ static void region_done(struct repl_resync_slot *slot, enum outcome outcome,
 		/* No fault of the replica's. The others first, and not at once. */
 		repl_pair_error(p, REPL_LOCAL_IO);
 		p->resync_at = ktime_get_ns() + NSEC_PER_SEC;
-	} else if (outcome == COPIED &&
+	} else if (outcome == COPIED && !slot->again &&
 		   __test_and_clear_bit(slot->region, p->dirty)) {
 		__clear_bit(slot->region, p->discarded);
 		WRITE_ONCE(p->nr_dirty, p->nr_dirty - 1);
@@ -265,6 +280,7 @@ static bool fill_slot(struct repl_pair *p, struct repl_resync_slot *slot)
 	if (p->writers[slot->region])
 		return false;		/* its last writer calls */
 	slot->copying = true;
+	slot->again = false;
 	slot->discard = test_bit(slot->region, p->discarded);
 	slot->start = jiffies;
 	if (!p->watching) {

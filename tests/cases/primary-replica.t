@@ -304,6 +304,17 @@ ok "the legs are equal" equal /dev/ram0 /dev/ram1
 dmsetup remove primary
 dmsetup remove another
 
+diag "another way to the same disk, in a hurry"
+begin
+ok "a write" fill $primary 0x22 0 64k
+dm_linear another /dev/ram1
+bios_begin
+swap_to /dev/mapper/another insync
+ok "in sync" wait_for 20 sync_is primary insync
+is "$(copied another)" 1 "what the old way may not have brought to the disk is copied"
+dmsetup remove primary
+dmsetup remove another
+
 diag "back to a replica that still hangs"
 begin replica_timeout 2
 hang

@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # kmemleak: yes
-# cpus: 1
 #
 # "The primary": a local device and a replica, what goes to which of them, in which
 # stage; the messages; and tables that come and go.
@@ -82,9 +81,23 @@ wait_for 20 [ -b /dev/sda ]
 dm_linear local /dev/sda 0 32768
 dm_linear replica /dev/sda 32768 32768
 primary_create cached /dev/mapper/local /dev/mapper/replica $region insync
+# sent: what the two devices got since bios_begin
+sent() {
+	bios local replica | cut -d ' ' -f 1,2 | sort | xargs
+}
 bios_begin
 ok "a checkpoint" message cached checkpoint
-is "$(bios local replica | cut -d ' ' -f 1,2 | sort | xargs)" "local FW replica FW" "flushes both"
+is "$(sent)" "local FW replica FW" "flushes both"
+ok "a write" fill /dev/mapper/cached 0x22 0 64k
+dm_table local "0 32768 flakey /dev/sda 0 0 3600 1 error_writes"
+bios_begin
+eio "the local one cannot be flushed" sync /dev/mapper/cached
+dm_linear local /dev/sda 0 32768
+ok "in sync" wait_for 20 sync_is cached insync
+like "$(sent)" "local R.* replica W" "what it may have lost is copied"
+bios_begin
+ok "stop" message cached stop
+is "$(sent)" "local FW replica FW" "flushes both"
 dm_remove_all
 rmmod scsi_debug
 done_testing
