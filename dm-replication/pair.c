@@ -417,12 +417,25 @@ static bool pair_is(struct repl_pair *p, struct repl_primary *table, u32 region_
 		(p->local_nr || p->replica_nr == dev_nr(table->replica_dev));
 }
 
+/* Also that of a table which is not in use yet. */
+static bool is_replica_of(struct repl_pair *p, dev_t nr)
+{
+	struct repl_replica *to;
+	bool found = false;
+
+	spin_lock_irq(&p->lock);
+	list_for_each_entry(to, &p->replicas, list)
+		found |= to->nr == nr;
+	spin_unlock_irq(&p->lock);
+	return found;
+}
+
 static bool pair_uses(struct repl_pair *p, const struct dm_dev *dev)
 {
 	dev_t nr = dev_nr(dev);
 
 	return nr && (nr == p->local_nr || nr == p->metadata_nr ||
-		      (nr == p->replica_nr && p->local_nr));
+		      (p->local_nr && is_replica_of(p, nr)));
 }
 
 /* repl_pairs_lock held. The pair to share, NULL for a new one, or a refusal. */
@@ -468,6 +481,8 @@ int repl_pair_get(struct repl_primary *table, u32 region_sectors)
 	if (!IS_ERR(p)) {
 		p->nr_tables++;
 		p->nr_refs++;
+		table->p = p;
+		table->replica = repl_replica_create(p, table->replica_dev->bdev);
 	}
 	mutex_unlock(&repl_pairs_lock);
 	if (IS_ERR(p))
@@ -475,8 +490,6 @@ int repl_pair_get(struct repl_primary *table, u32 region_sectors)
 	mutex_lock(&p->tables_lock);
 	list_add(&table->list, &p->tables);
 	mutex_unlock(&p->tables_lock);
-	table->p = p;
-	table->replica = repl_replica_create(p, table->replica_dev->bdev);
 	if (table->replica)
 		return 0;
 	repl_pair_put(table);

@@ -107,7 +107,7 @@ struct repl_replica {
 	bool late;
 	unsigned int nr_abandoned;	/* jobs and slots */
 	unsigned int nr_tables;		/* that have it */
-	struct list_head list;		/* p->replicas, since it was bound */
+	struct list_head list;		/* p->replicas */
 	struct list_head unsent;	/* jobs for send_work */
 	struct repl_resync_slot *slots;	/* REPL_RESYNC_SLOTS of them; constant */
 	struct work_struct send_work;
@@ -137,7 +137,7 @@ struct repl_pair {
 	enum repl_error error;		/* sticky; read without lock */
 	struct repl_replica *replica;	/* of the table that was resumed last; NULL: none was */
 	dev_t replica_nr;		/* its device; read under repl_pairs_lock too */
-	struct list_head replicas;	/* it, and those before that still have I/O or tables */
+	struct list_head replicas;	/* of all tables, and of those that wait for theirs */
 	bool manual_resync;		/* of the table that was resumed last, as the next */
 	unsigned long timeout;		/* jiffies */
 	bool suspended;			/* nothing of our own begins */

@@ -16,6 +16,7 @@
 #include "compat.h"
 #include "primary.h"
 
+/* It is on no list. */
 static void replica_free(struct repl_replica *to)
 {
 	if (to->kcopyd)
@@ -53,12 +54,15 @@ struct repl_replica *repl_replica_create(struct repl_pair *p, struct block_devic
 	INIT_DELAYED_WORK(&to->resync_work, repl_resync_work);
 	for (i = 0; i < REPL_RESYNC_SLOTS; i++)
 		to->slots[i].to = to;
-	if (!p->local)
-		return to;
-	client = dm_kcopyd_client_create(NULL);
-	if (IS_ERR(client))
-		goto bad;
-	to->kcopyd = client;
+	if (p->local) {
+		client = dm_kcopyd_client_create(NULL);
+		if (IS_ERR(client))
+			goto bad;
+		to->kcopyd = client;
+	}
+	spin_lock_irq(&p->lock);
+	list_add(&to->list, &p->replicas);
+	spin_unlock_irq(&p->lock);
 	return to;
 bad:
 	replica_free(to);
@@ -113,10 +117,10 @@ bool repl_replica_bind(struct repl_primary *table, bool *insync)
 	if (swapped && !find_late(p, own->nr, *insync))
 		*insync = false;
 	if (!p->replica || swapped) {
-		list_add(&own->list, &p->replicas);
 		WRITE_ONCE(p->replica, own);
 		p->replica_nr = own->nr;
 	} else if (p->replica != own) {
+		list_del(&own->list);
 		table->replica = p->replica;
 		table->replica->nr_tables++;
 	}

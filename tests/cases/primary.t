@@ -13,7 +13,7 @@ status_is() {
 	is "$(dmsetup status primary)" "0 32768 replication primary $1" "$2"
 }
 
-ramdisks 3 16
+ramdisks 4 16
 fill /dev/ram0 0x11
 fill /dev/ram1 0x22
 # 16 regions of 1 MiB
@@ -73,6 +73,16 @@ ok "in sync with another one" wait_for 20 sync_is primary insync
 ok "which has all of it" equal /dev/ram0 /dev/ram2
 ok "a write" fill $primary 0x78 0 4M
 ok "reaches the new one" verify /dev/ram2 0x78 0 4M
+
+diag "what a table names that is not in use yet"
+dmsetup load primary --table "$(primary_table - /dev/ram0 /dev/ram1 $region)"
+dm_log > /dev/null
+fails "is another primary's already" dmsetup create other --table \
+	"$(primary_table - /dev/ram1 /dev/ram3 $region)"
+like "$(dm_log)" "A device belongs to the live primary" "says so in the log"
+dmsetup clear primary
+ok "till it is taken back" dmsetup create other --table "$(primary_table - /dev/ram1 /dev/ram3 $region)"
+dmsetup remove other
 
 diag "disks with a write cache"
 modprobe sd_mod
