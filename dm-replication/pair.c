@@ -272,6 +272,18 @@ static void swap_replica(struct repl_pair *p, bool insync)
 	spin_unlock_irq(&p->lock);
 }
 
+/* Whether something else was the device between the tables of the pair. */
+static bool was_left(struct repl_pair *p)
+{
+	bool left;
+
+	mutex_lock(&p->tables_lock);
+	left = p->left && p->local;
+	p->left = false;
+	mutex_unlock(&p->tables_lock);
+	return left;
+}
+
 /**
  * repl_pair_bind - a table is the pair's from now on
  * @table: the table, which is being resumed
@@ -288,6 +300,12 @@ void repl_pair_bind(struct repl_primary *table)
 	if (insync != table->insync)
 		DMWARN("%s: insync is not believed of a replica that older writes may still reach",
 		       dm_device_name(p->md));
+	if (was_left(p)) {
+		DMWARN("%s: it was another target meanwhile: everything is copied",
+		       dm_device_name(p->md));
+		swapped = true;
+		insync = false;
+	}
 	spin_lock_irq(&p->lock);
 	p->manual_resync = table->manual_resync;
 	p->timeout = (table->timeout ?: REPL_REPLICA_TIMEOUT) * HZ;
@@ -298,10 +316,12 @@ void repl_pair_bind(struct repl_primary *table)
 	if (!table->resumed && p->stage == REPL_RUNNING && p->local && p->sync == REPL_FILTER)
 		repl_pair_set_sync(p, p->nr_dirty ? REPL_RESYNC : REPL_INSYNC);
 	spin_unlock_irq(&p->lock);
+	mutex_lock(&p->tables_lock);
 	table->resumed = true;
+	mutex_unlock(&p->tables_lock);
 
 	if (p->stage == REPL_NONE && !table->manual_start)
-		repl_pair_start(p, table->insync);
+		repl_pair_start(p, insync);
 	else if (swapped && p->local && p->stage == REPL_RUNNING)
 		swap_replica(p, insync);
 	mutex_unlock(&p->admin);
@@ -514,6 +534,24 @@ static void cancel_works(struct repl_pair *p)
 	cancel_delayed_work_sync(&p->timeout_work);
 }
 
+/*
+ * A table was in use, and what comes after it is no table of the pair: what that writes
+ * to the local device, nobody here knows.
+ */
+static void table_del(struct repl_primary *table)
+{
+	struct repl_pair *p = table->p;
+	struct repl_primary *other;
+	bool left = table->resumed;
+
+	mutex_lock(&p->tables_lock);
+	list_del(&table->list);
+	list_for_each_entry(other, &p->tables, list)
+		left &= !other->resumed;
+	p->left |= left;
+	mutex_unlock(&p->tables_lock);
+}
+
 /**
  * repl_pair_put - a table goes
  * @table: the table
@@ -528,9 +566,7 @@ void repl_pair_put(struct repl_primary *table)
 	struct repl_pair *p = table->p;
 	bool last;
 
-	mutex_lock(&p->tables_lock);
-	list_del(&table->list);
-	mutex_unlock(&p->tables_lock);
+	table_del(table);
 	mutex_lock(&repl_pairs_lock);
 	last = !--p->nr_tables;
 	mutex_unlock(&repl_pairs_lock);

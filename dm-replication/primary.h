@@ -183,6 +183,7 @@ struct repl_pair {
 	unsigned long busy;		/* bit 0: a message is being served */
 	struct mutex tables_lock;
 	struct list_head tables;	/* tables_lock; struct repl_primary */
+	bool left;			/* tables_lock; something else may have been the device */
 
 	struct list_head list;		/* repl_pairs_lock */
 	unsigned int nr_tables;		/* repl_pairs_lock; without any it is not found again */
@@ -199,7 +200,7 @@ struct repl_primary {
 	struct repl_replica *replica;	/* its own, or, once resumed, that of a table before */
 	unsigned int timeout;		/* seconds; 0: not given */
 	bool manual_start, insync, manual_resync;
-	bool resumed;			/* once */
+	bool resumed;			/* once; written under tables_lock */
 };
 
 extern const struct repl_mode repl_primary_mode;	/* primary.c */

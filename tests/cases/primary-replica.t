@@ -287,6 +287,26 @@ swap_ends
 ok "the device is in use" fill $primary 0x33 0 64k
 dmsetup remove primary
 
+diag "another target in between"
+begin replica_timeout 3
+hang
+fill $primary 0x22 0 64k & writer=$!
+sleep 0.5
+dmsetup load primary --table "0 65536 linear /dev/ram0 0"
+dmsetup resume primary & swap=$!
+sleep 0.5
+ok "a table for later, while the present one waits for its replica" dmsetup load primary --table \
+	"$(primary_table - /dev/ram0 /dev/mapper/replica $region insync)"
+ok "the write ends" wait $writer
+ok "the other target is there" wait_for 20 eval "dmsetup table primary | grep -q linear"
+ok "a write that the replica does not get" fill $primary 0x33 8M 64k
+dmsetup resume replica
+wait $swap
+ok "the table for later" dmsetup resume primary
+ok "in sync" wait_for 40 sync_is primary insync
+ok "the legs are equal" equal /dev/ram0 /dev/ram1
+dmsetup remove primary
+
 diag "another way to the same disk, while the one before hangs"
 begin replica_timeout 2
 hang
