@@ -314,7 +314,8 @@ void repl_forward_start(struct repl_job *job)
 	/* No table can be swapped meanwhile: orig is in flight. */
 	init_leg(job, &job->local, p->local);
 	job->local.bi_end_io = local_endio;
-	if (job->to->blocks || bio_op(job->orig) == REQ_OP_DISCARD) {
+	if (job->to->blocks || repl_primary_io(job->orig)->waited ||
+	    bio_op(job->orig) == REQ_OP_DISCARD) {
 		start_later(job);
 		submit_bio_noacct(&job->local);
 	} else {

@@ -96,13 +96,12 @@ static int do_resync(struct call *call)
 	if (p->stage != REPL_RUNNING)
 		return refuse(call, NOT_RUNNING);
 	spin_lock_irq(&p->lock);
-	if (p->sync == REPL_DEGRADED) {
+	if (p->sync == REPL_DEGRADED && repl_late_io(p)) {
+		call->why = "the replica still has I/O from before it failed";
+		r = -EBUSY;
+	} else if (p->sync == REPL_DEGRADED) {
 		p->resync_wanted = true;
 		p->retry_seconds = 1;
-		if (repl_late_io(p)) {
-			call->why = "the replica still has I/O from before it failed";
-			r = -EBUSY;
-		}
 	}
 	spin_unlock_irq(&p->lock);
 	if (!r)

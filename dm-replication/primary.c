@@ -96,6 +96,9 @@ static void cut(struct repl_pair *p, struct bio *bio)
 {
 	sector_t max = (sector_t)MAX_DISCARD_REGIONS << p->region_shift;
 
+	/* It waits till none of its regions is being copied. */
+	if (unlikely(READ_ONCE(p->sync) == REPL_RESYNC))
+		max = (sector_t)REPL_RESYNC_SLOTS << p->region_shift;
 	if (bio_op(bio) == REQ_OP_WRITE)
 		max = REPL_JOB_PAGES << PAGE_SECTORS_SHIFT;
 	if (bio_sectors(bio) > max)
@@ -130,6 +133,7 @@ static int primary_map(struct dm_target *ti, struct bio *bio)
 	enum repl_stage stage = READ_ONCE(p->stage);
 
 	repl_primary_io(bio)->counted = false;
+	repl_primary_io(bio)->waited = false;
 	if (!p->local)
 		return filter_map(p, bio);
 	if (unlikely(stage == REPL_NONE))
@@ -195,6 +199,7 @@ void repl_primary_run_work(struct work_struct *work)
 		}
 		if (!bio)
 			break;
+		repl_primary_io(bio)->waited = true;
 		if (p->requeue && dm_noflush_suspending(p->requeue)) {
 			spin_unlock_irqrestore(&p->lock, flags);
 			bio->bi_status = BLK_STS_DM_REQUEUE;

@@ -50,6 +50,7 @@ enum repl_sync {
 struct repl_primary_io {
 	u32 first, last;		/* its regions */
 	bool counted;			/* in their writers */
+	bool waited;			/* it goes on in run_work, which must not block */
 };
 
 /* Who waits for I/O of our own. */

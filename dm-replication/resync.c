@@ -357,10 +357,11 @@ static bool is_lost(struct repl_pair *p)
 static void retry_work(struct work_struct *work)
 {
 	struct repl_pair *p = container_of(to_delayed_work(work), struct repl_pair, retry_work);
-	bool may;
+	bool may, wanted;
 
 	spin_lock_irq(&p->lock);
-	may = is_lost(p) && (p->resync_wanted || !p->manual_resync);
+	wanted = p->resync_wanted;
+	may = is_lost(p) && (wanted || !p->manual_resync);
 	if (may) {
 		p->retry_seconds = min(2 * p->retry_seconds, MAX_RETRY_SECONDS);
 		p->resync_wanted = false;
@@ -377,6 +378,8 @@ static void retry_work(struct work_struct *work)
 	if (is_lost(p)) {
 		repl_pair_set_sync(p, REPL_RESYNC);
 		repl_resync_kick(p);
+	} else if (p->suspended) {
+		p->resync_wanted |= wanted;	/* after the resume */
 	}
 	spin_unlock_irq(&p->lock);
 }

@@ -143,6 +143,16 @@ ok "in sync" wait_for 40 sync_is primary insync
 ok "the legs are equal" equal /dev/ram0 /dev/ram1
 dmsetup remove primary
 
+diag "suspended while it is looked whether the replica answers"
+begin manual_resync
+dm_error replica
+ok "a write" fill $primary 0x22 0 64k
+dm_delay replica /dev/ram1 3000 0
+ok "resync" message primary resync
+ok "suspend and resume" eval "dmsetup suspend primary && dmsetup resume primary"
+ok "it is not forgotten" wait_for 20 sync_is primary insync
+dmsetup remove primary
+
 diag "manual_resync, and the rate"
 begin manual_resync
 dm_error replica
