@@ -140,7 +140,8 @@ is "$(dm_column view uuid)" "$uuid" "it comes back with its UUID"
 is "$(status_field view 3) $(status_field view 5)" "$epoch $active" "and with what it had"
 message view stop
 says 0 "" remove view
-says 0 "" format $M
+says 0 "dmrepctl: metadata device $M: its view was the disk at the end; a primary that goes on has to copy everything, so format its metadata device too" \
+	format $M
 zero $A
 dd if=/dev/urandom of=$M bs=1 count=1 seek=100 conv=notrunc status=none
 printf DmReplMd | dd of=$M bs=1 seek=8 conv=notrunc status=none

@@ -2,6 +2,7 @@
 /*
  * The command format.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "create.h"
@@ -12,6 +13,14 @@ const struct option_spec format_options[] = {
 	{ 0 }
 };
 
+/* What it is to be made for has not what its primary may think that it has. */
+static void warn_of_primary(const struct block_device *device, const struct metadata_super *super)
+{
+	if (!super->primary)
+		warning("metadata device %s: its view was the disk at the end; a primary that goes on has to copy everything, so format its metadata device too",
+			device->path);
+}
+
 /* What is not done has what is nowhere else. */
 static enum outcome check_overwritten(const struct block_device *device)
 {
@@ -20,8 +29,10 @@ static enum outcome check_overwritten(const struct block_device *device)
 
 	switch (look_at_metadata(device, &super, why, sizeof(why))) {
 	case METADATA_SET:
-		if (!strcmp(super.stage, "done"))
+		if (!strcmp(super.stage, "done")) {
+			warn_of_primary(device, &super);
 			return DONE;
+		}
 		if (super.primary)
 			return error(REFUSED, "metadata device %s: it knows where the disks of a primary are equal; without it all is copied anew; if that may be, --force",
 				     device->path);

@@ -109,6 +109,19 @@ static enum outcome differs(const char *what, const char *is, const char *descri
 		     what, is, described);
 }
 
+/* The metadata would be believed of a device that it knows nothing about. */
+static enum outcome device_differs(const struct plan *plan, const struct words *is, unsigned int i,
+				   const char *what, const char *described)
+{
+	if (!strcmp(plan->kind->roles[i - 1], "replica"))
+		return error(REFUSED, "it is up with the %s %s, and described with %s; dmrepctl swap-replica makes it so",
+			     what, is->at[i], described);
+	if (plan->devices[PLAN_METADATA].path)
+		return error(REFUSED, "it is up with the %s %s, and described with %s; dmrepctl down, then format of the metadata device, then up, makes it so, as a new one",
+			     what, is->at[i], described);
+	return differs(what, is->at[i], described);
+}
+
 static enum outcome compare_devices(const struct plan *plan, const struct words *is,
 				    const struct words *described)
 {
@@ -123,7 +136,7 @@ static enum outcome compare_devices(const struct plan *plan, const struct words 
 		snprintf(what, sizeof(what), "%s device", plan->kind->roles[i - 1]);
 		snprintf(path, sizeof(path), "%.256s (%s)", device->path ? device->path : "none",
 			 described->at[i]);
-		return differs(what, is->at[i], path);
+		return device_differs(plan, is, i, what, path);
 	}
 	return DONE;
 }
