@@ -39,7 +39,7 @@ static const struct command commands[] = {
 	{ "failover", "NAME", "make the view's content the disk",
 	  1, 1, failover_options, failover_command },
 	{ "stop", "NAME", "end, with what the primary has written",
-	  1, 1, mounted_options, stop_command },
+	  1, 1, stop_options, stop_command },
 	{ "resync", "NAME", "copy to a replica what it lacks",
 	  1, 1, resync_options, resync_command },
 	{ "resync-rate", "NAME RATE", "limit what is copied a second",

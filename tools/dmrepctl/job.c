@@ -20,6 +20,11 @@ const struct option_spec mounted_options[] = {
 	{ 0 }
 };
 
+const struct option_spec stop_options[] = {
+	{ "force", 'f', NULL, "even if the view is mounted, or the replica not in sync" },
+	{ 0 }
+};
+
 const struct option_spec failover_options[] = {
 	{ "yes", 'y', NULL, "even if the ingress is open" },
 	{ "no-wait", 0, NULL, "do not wait for the end of the merge" },
@@ -84,14 +89,32 @@ enum outcome start_command(const struct invocation *in)
 	return send_message(&device, "start", NULL, 0);
 }
 
+/* The end of a primary that lacks something on its replica leaves it so. */
+static enum outcome check_in_sync(const struct invocation *in, const struct device *device)
+{
+	if (device->status.mode != MODE_PRIMARY || device->status.stage != STAGE_RUNNING ||
+	    has_option(in, "force") || !strcmp(device->status.sync, "insync") ||
+	    !strcmp(device->status.sync, "-"))
+		return DONE;
+	return error(REFUSED, "%s: the replica is not in sync, and would stay so; dmrepctl resync %s first, or --force",
+		     device->name, device->name);
+}
+
 static enum outcome change_content(const struct invocation *in, const char *message)
 {
 	struct device device;
 	enum outcome outcome = get_recipient(in, &device);
 
-	if (outcome || nothing_to_do(&device))
+	if (outcome)
+		return outcome;
+	if (device.status.mode == MODE_PRIMARY && device.status.stage == STAGE_DONE &&
+	    !strcmp(message, "checkpoint"))
+		return error(FAILED, "%s: stage done: it does not write to the replica any more", device.name);
+	if (nothing_to_do(&device))
 		return outcome;
 	outcome = check_unmounted(in, &device);
+	if (!outcome && !strcmp(message, "stop"))
+		outcome = check_in_sync(in, &device);
 	return outcome ? outcome : send_message(&device, message, NULL, 0);
 }
 

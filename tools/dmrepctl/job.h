@@ -5,7 +5,7 @@
 #include "command.h"
 #include "device.h"
 
-extern const struct option_spec mounted_options[], failover_options[];
+extern const struct option_spec mounted_options[], stop_options[], failover_options[];
 
 enum outcome start_command(const struct invocation *in);
 enum outcome checkpoint_command(const struct invocation *in);
