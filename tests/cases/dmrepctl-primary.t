@@ -111,6 +111,7 @@ says 1 "dmrepctl: p: checkpoint: the replica is not in sync" checkpoint p
 says_like 1 "dmrepctl: p: the replica does not answer, with [0-9]+ of 16 regions dirty; dmrepctl resync p tries again" \
 	resync p
 says 1 "I/O error occurred replica-io" get-error p
+says 3 "dmrepctl: p: the replica is not in sync, and would stay so; dmrepctl resync p first, or --force" stop p
 dm_linear replica /dev/ram1
 says_like 0 "(p: copying .*)?p: in sync, .*" resync p
 ok "the disks are equal" equal $L /dev/ram1
@@ -138,6 +139,8 @@ ok "the disks are equal" equal $L $other
 diag "the end"
 says 0 "" stop p
 status_is "done - 0/16 rw -" "mounted or not"
+says 1 "dmrepctl: p: stage done: it does not write to the replica any more" checkpoint p
+says 0 "dmrepctl: p: stage done: there is nothing to do" stop p
 says 0 "dmrepctl: p: stage done: there is nothing to do" resync p
 umount "$scratch/mnt"
 says 0 "" remove p
@@ -160,6 +163,17 @@ says 0 "" "${create[@]}" -m $M
 is "$(dm_column p uuid)" "$uuid" "it comes back with its UUID"
 status_is "running insync 0/16 rw -" "and in sync"
 says 0 "" remove p
+
+diag "metadata that fails"
+dm_linear meta $M
+says 0 "" "${create[@]}" -m /dev/mapper/meta
+dm_error_writes meta $M
+eio "a write" pattern write $primary 0x11 0 4k
+fail="its metadata device has failed, so that nobody would know of the other replica after a crash"
+says 3 "dmrepctl: p: $fail; if that may be, --force" swap-replica p $other --insync
+says_like 0 "(p: copying .*)?p: in sync, .*" swap-replica p $other --force
+says 0 "" remove p
+dmsetup remove meta
 
 diag "the filter"
 says 0 "" create primary p -l none -r $R -m none

@@ -7,8 +7,8 @@
 . tests/lib.sh
 . tests/dmrepctl.sh
 
-A=/dev/ram0 H=/dev/ram1 S=/dev/ram2 M=/dev/ram3 L=/dev/ram4 R=/dev/ram5 P=/dev/ram6
-ramdisks 7 4
+A=/dev/ram0 H=/dev/ram1 S=/dev/ram2 M=/dev/ram3 L=/dev/ram4 R=/dev/ram5 P=/dev/ram6 X=/dev/ram7
+ramdisks 8 4
 conf=$scratch/conf
 mkdir "$scratch/mnt"
 
@@ -65,11 +65,15 @@ another "view: it is up with the chunk_size 4 KiB, and described with 8 KiB"
 view_section 'manual_start = 1' > "$conf"
 another "view: it is up with the options none, and described with manual_start"
 A=$L view_section > "$conf"
-another "view: it is up with the active device 1:0, and described with $L (1:4)"
+says 3 "dmrepctl: $conf: view: it is up with the active device 1:0, and described with $L (1:4); dmrepctl down, then format of the metadata device, then up, makes it so, as a new one" \
+	conf up
 M=none view_section > "$conf"
 another "view: it is up with the metadata device 1:3, and described with none (-)"
 primary_section 'replica_timeout = 11' > "$conf"
 another "disk: it is up with the options replica_timeout 10, and described with replica_timeout 11"
+R=$X primary_section > "$conf"
+says 3 "dmrepctl: $conf: disk: it is up with the replica device 1:5, and described with $X (1:7); dmrepctl swap-replica makes it so" \
+	conf up
 both_sections
 dmrepctl remove disk
 says 0 "" create primary disk --local $L --replica $R --metadata $P --replica-timeout 10 --insync
@@ -129,6 +133,9 @@ primary_section > /etc/dmrepctl.conf
 echo "} no configuration" > /etc/dmrepctl.conf.d/view.conf.orig
 says 0 "" up
 there_is "disk view"
+says_like 0 "dmrepctl: disk: dmrepctl.conf describes it with the replica $R; that has to be $X before the next dmrepctl up (disk: copying .*)?disk: in sync, .*" \
+	swap-replica disk $X --force
+says_like 0 "(disk: copying .*)?disk: in sync, .*" swap-replica disk $R --force
 cp /etc/dmrepctl.conf /etc/dmrepctl.conf.d/another.conf
 says_like 2 "dmrepctl: /etc/dmrepctl.*conf: disk: there are two devices of the name disk; the other one is in /etc/dmrepctl.*conf, disk" \
 	down

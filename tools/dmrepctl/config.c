@@ -285,6 +285,15 @@ static enum outcome read_file(struct config *config, const char *path)
 	return outcome;
 }
 
+bool config_exists(void)
+{
+	glob_t found = { 0 };
+	bool exists = !access(CONFIG_FILE, F_OK) || !glob(CONFIG_FILES, 0, NULL, &found);
+
+	globfree(&found);
+	return exists;
+}
+
 static enum outcome read_usual_files(struct config *config)
 {
 	bool there = !access(CONFIG_FILE, F_OK);

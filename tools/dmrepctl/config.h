@@ -32,6 +32,9 @@ struct config {
 	unsigned int nr_trees;
 };
 
+/* Whether there may be any of those in /etc. */
+bool config_exists(void);
+
 /*
  * Read a file; if it is NULL, those in /etc. All of it makes sense, or there is an error.
  * What is there has to be freed in any case.

@@ -415,7 +415,7 @@ static void clear_table(const struct device *device)
 }
 
 /* A resume suspends first, if there is another table. */
-enum outcome change_table(const struct device *device, const char *params)
+enum outcome change_table(const struct device *device, const char *params, bool flush)
 {
 	enum outcome outcome = load_table(device, params);
 	struct dm_task *task;
@@ -424,7 +424,7 @@ enum outcome change_table(const struct device *device, const char *params)
 		return outcome;
 	task = new_task(DM_DEVICE_RESUME, device->name);
 	kernel_log_begin();
-	if (!task || !dm_task_no_flush(task) || !dm_task_skip_lockfs(task) ||
+	if (!task || (!flush && !dm_task_no_flush(task)) || !dm_task_skip_lockfs(task) ||
 	    !run_with_udev(task)) {
 		outcome = task_failed(task, device->name, "its table cannot be changed");
 		clear_table(device);

@@ -77,7 +77,10 @@ enum outcome remove_device(const char *name);
 /* What its table has behind the target's name; devices are major:minor. */
 enum outcome get_table(const struct device *device, char *params, size_t len);
 
-/* Give it another table of the same length. What is in flight is given to the new one. */
-enum outcome change_table(const struct device *device, const char *params);
+/*
+ * Give it another table of the same length. What is in flight is given to the new one,
+ * unless @flush: then it is done before, and flushed.
+ */
+enum outcome change_table(const struct device *device, const char *params, bool flush);
 
 #endif

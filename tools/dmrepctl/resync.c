@@ -7,7 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
+#include "config.h"
+#include "create.h"
 #include "interrupt.h"
 #include "job.h"
 #include "progress.h"
@@ -19,7 +23,6 @@
 #define ANSWER_SECONDS		5
 #define ANSWER_INTERVAL		250000	/* microseconds */
 
-#define TABLE_BYTES	4096
 #define MAX_WORDS	32
 
 const struct option_spec resync_options[] = {
@@ -246,6 +249,9 @@ static enum outcome check_replica(const struct invocation *in, const struct devi
 			     replica->path, format_size(replica->sectors * SECTOR_BYTES, has),
 			     replica->sectors, device->name,
 			     format_size(device->len * SECTOR_BYTES, needs), device->len);
+	if (!strcmp(device->status.metadata, "fail") && !has_option(in, "force"))
+		return error(REFUSED, "%s: its metadata device has failed, so that nobody would know of the other replica after a crash; if that may be, --force",
+			     device->name);
 	outcome = check_unused(replica);
 	if (outcome || has_option(in, "force") || has_option(in, "insync") || is_filter(table))
 		return outcome;
@@ -274,6 +280,29 @@ static void new_table(const struct table *table, const struct block_device *repl
 		len += snprintf(text + len, TABLE_BYTES - len, " %s", options[i]);
 }
 
+/* What describes it has the old one still: the next up would take that for what it was. */
+static void warn_of_config(const struct device *device, const struct block_device *replica)
+{
+	const struct section *section;
+	const char *path = NULL;
+	struct config config;
+	struct stat st;
+
+	if (!config_exists())
+		return;
+	if (!config_read(&config, NULL))
+		for (section = config.sections; section; section = section->next)
+			if (!strcmp(section->name, device->name) &&
+			    section->plan.kind == &plan_primary)
+				/* They are in the order of the table. */
+				path = section->plan.devices[REPLICA - METADATA].path;
+	if (path && (stat(path, &st) || major(st.st_rdev) != replica->major ||
+		     minor(st.st_rdev) != replica->minor))
+		warning("%s: dmrepctl.conf describes it with the replica %s; that has to be %s before the next dmrepctl up",
+			device->name, path, replica->path);
+	config_free(&config);
+}
+
 enum outcome swap_replica_command(const struct invocation *in)
 {
 	struct block_device replica;
@@ -281,6 +310,7 @@ enum outcome swap_replica_command(const struct invocation *in)
 	struct device device;
 	struct table table;
 	enum outcome outcome = get_primary(in, &device);
+	bool insync;
 
 	if (!outcome)
 		outcome = read_table(&device, &table);
@@ -290,8 +320,12 @@ enum outcome swap_replica_command(const struct invocation *in)
 		outcome = check_replica(in, &device, &table, &replica);
 	if (outcome)
 		return outcome;
-	new_table(&table, &replica, has_option(in, "insync"), text);
-	outcome = change_table(&device, text);
+	insync = has_option(in, "insync");
+	new_table(&table, &replica, insync, text);
+	/* What the old way to the disk still has in a cache must not come after the new one's. */
+	outcome = change_table(&device, text, insync && !sync_is(&device, "degraded"));
+	if (!outcome)
+		warn_of_config(&device, &replica);
 	if (outcome || has_option(in, "no-wait") || is_filter(&table))
 		return outcome;
 	if (!refresh_device(&device))
