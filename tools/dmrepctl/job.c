@@ -109,7 +109,8 @@ static enum outcome change_content(const struct invocation *in, const char *mess
 		return outcome;
 	if (device.status.mode == MODE_PRIMARY && device.status.stage == STAGE_DONE &&
 	    !strcmp(message, "checkpoint"))
-		return error(FAILED, "%s: stage done: it does not write to the replica any more", device.name);
+		return error(FAILED, "%s: stage done: it does not write to the replica any more",
+			     device.name);
 	if (nothing_to_do(&device))
 		return outcome;
 	outcome = check_unmounted(in, &device);
