@@ -177,6 +177,13 @@ static inline void disk_start(enum where where, u64 sectors)
 	pthread_create(&disk->thread, NULL, disk_run, disk);
 }
 
+static inline bool disk_has_size(struct disk *disk)
+{
+	u64 bytes;
+
+	return !ioctl(disk->fd, BLKGETSIZE64, &bytes) && bytes == disk->sectors << SECTOR_SHIFT;
+}
+
 static inline void disks_start(u64 sectors, u64 metadata_sectors, u64 seed)
 {
 	struct stat st;
@@ -188,10 +195,10 @@ static inline void disks_start(u64 sectors, u64 metadata_sectors, u64 seed)
 	for (i = 0; i < NR_DISKS; i++)
 		disk_start(i, i == METADATA ? metadata_sectors : sectors);
 	pthread_create(&disk_server, NULL, disk_serve, NULL);
-	/* The kernel says so when it has taken over. */
+	/* The kernel says so when it has taken over; newer ones set the size only then. */
 	for (i = 0; i < NR_DISKS; i++) {
 		snprintf(path, sizeof(path), "/sys/block/nbd%d/pid", i);
-		while (stat(path, &st))
+		while (stat(path, &st) || !disk_has_size(&disks[i]))
 			sleep_us(1000);
 	}
 }
