@@ -442,9 +442,19 @@ void repl_replica_failed(struct repl_pair *p, enum repl_error error, struct bio_
 		repl_retry(p);
 }
 
-/* What was acknowledged since the last flush may be lost there. p->lock held. */
-static void local_flush_failed(struct repl_pair *p)
+/**
+ * repl_local_flush_failed - the local device may have lost what was acknowledged
+ * @p: the pair
+ *
+ * All that has been written since the last flush is copied; there is no flush of our own
+ * till one has succeeded, for all would begin again if it fails too.
+ *
+ * Context: any; p->lock held.
+ */
+void repl_local_flush_failed(struct repl_pair *p)
 {
+	lockdep_assert_held(&p->lock);
+	WRITE_ONCE(p->flush_failed, true);
 	repl_regions_dirty_written(p);
 	if (p->sync == REPL_INSYNC && p->nr_dirty)
 		repl_pair_set_sync(p, REPL_RESYNC);
@@ -466,8 +476,10 @@ static void local_endio(struct bio *bio)
 			bio->bi_status = BLK_STS_NOTSUPP;	/* what callers look for */
 		else
 			repl_pair_error(p, REPL_LOCAL_IO);
-		if (bio->bi_opf & REQ_PREFLUSH)
-			local_flush_failed(p);
+		if (bio->bi_opf & (REQ_PREFLUSH | REQ_FUA))
+			repl_local_flush_failed(p);
+	} else if (unlikely(p->flush_failed) && (bio->bi_opf & REQ_PREFLUSH)) {
+		WRITE_ONCE(p->flush_failed, false);
 	}
 	settle(job, &ended);
 	spin_unlock_irqrestore(&p->lock, flags);

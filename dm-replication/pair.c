@@ -247,7 +247,7 @@ void repl_pair_resume(struct repl_pair *p)
 }
 
 /* Another device is the replica from now on. */
-static void swap_replica(struct repl_pair *p, bool insync)
+static void swap_replica(struct repl_pair *p, bool insync, bool wanted)
 {
 	bool forgotten = !insync && !repl_log_forget(p);
 
@@ -265,7 +265,7 @@ static void swap_replica(struct repl_pair *p, bool insync)
 	if (repl_late_io(p))
 		repl_pair_set_sync(p, REPL_DEGRADED);
 	if (p->sync == REPL_DEGRADED)
-		p->resync_wanted = true;
+		p->resync_wanted |= wanted;
 	else
 		repl_pair_set_sync(p, p->nr_dirty ? REPL_RESYNC : REPL_INSYNC);
 	p->retry_seconds = 1;
@@ -273,14 +273,19 @@ static void swap_replica(struct repl_pair *p, bool insync)
 }
 
 /* Whether something else was the device between the tables of the pair. */
-static bool was_left(struct repl_pair *p)
+static bool was_left(struct repl_primary *table)
 {
+	struct repl_pair *p = table->p;
 	bool left;
 
 	mutex_lock(&p->tables_lock);
-	left = p->left && p->local;
+	left = p->left;
 	p->left = false;
+	p->bound = table;
 	mutex_unlock(&p->tables_lock);
+	if (left && p->local && p->stage == REPL_RUNNING)
+		DMWARN("%s: it was another target meanwhile: everything is dirty",
+		       dm_device_name(p->md));
 	return left;
 }
 
@@ -292,7 +297,7 @@ static bool was_left(struct repl_pair *p)
  */
 void repl_pair_bind(struct repl_primary *table)
 {
-	bool swapped, insync = table->insync;
+	bool swapped, left, insync = table->insync;
 	struct repl_pair *p = table->p;
 
 	mutex_lock(&p->admin);
@@ -300,12 +305,8 @@ void repl_pair_bind(struct repl_primary *table)
 	if (insync != table->insync)
 		DMWARN("%s: insync is not believed of a replica that older writes may still reach",
 		       dm_device_name(p->md));
-	if (was_left(p)) {
-		DMWARN("%s: it was another target meanwhile: everything is copied",
-		       dm_device_name(p->md));
-		swapped = true;
-		insync = false;
-	}
+	left = was_left(table);
+	insync &= !left;
 	spin_lock_irq(&p->lock);
 	p->manual_resync = table->manual_resync;
 	p->timeout = (table->timeout ?: REPL_REPLICA_TIMEOUT) * HZ;
@@ -316,14 +317,12 @@ void repl_pair_bind(struct repl_primary *table)
 	if (!table->resumed && p->stage == REPL_RUNNING && p->local && p->sync == REPL_FILTER)
 		repl_pair_set_sync(p, p->nr_dirty ? REPL_RESYNC : REPL_INSYNC);
 	spin_unlock_irq(&p->lock);
-	mutex_lock(&p->tables_lock);
 	table->resumed = true;
-	mutex_unlock(&p->tables_lock);
 
 	if (p->stage == REPL_NONE && !table->manual_start)
 		repl_pair_start(p, insync);
-	else if (swapped && p->local && p->stage == REPL_RUNNING)
-		swap_replica(p, insync);
+	else if ((swapped || left) && p->local && p->stage == REPL_RUNNING)
+		swap_replica(p, insync, swapped);
 	mutex_unlock(&p->admin);
 }
 
@@ -469,7 +468,7 @@ static struct repl_pair *pair_lookup(struct repl_primary *table, u32 region_sect
 		if (pair_uses(p, table->local) || pair_uses(p, table->metadata) ||
 		    pair_uses(p, table->replica_dev))
 			return ERR_PTR(repl_refuse(table->ti, -EBUSY,
-						   "A device belongs to the live primary %s; a reload keeps its local and metadata device and region size",
+						   "A device belongs to the live primary %s, or is the replica of one of its tables; a reload keeps its local and metadata device and region size",
 						   dm_device_name(p->md)));
 	}
 	return NULL;
@@ -541,14 +540,13 @@ static void cancel_works(struct repl_pair *p)
 static void table_del(struct repl_primary *table)
 {
 	struct repl_pair *p = table->p;
-	struct repl_primary *other;
-	bool left = table->resumed;
 
 	mutex_lock(&p->tables_lock);
 	list_del(&table->list);
-	list_for_each_entry(other, &p->tables, list)
-		left &= !other->resumed;
-	p->left |= left;
+	if (p->bound == table) {
+		p->bound = NULL;
+		p->left = true;
+	}
 	mutex_unlock(&p->tables_lock);
 }
 

@@ -99,6 +99,8 @@ static void cut(struct repl_pair *p, struct bio *bio)
 	/* It waits till none of its regions is being copied. */
 	if (unlikely(READ_ONCE(p->sync) == REPL_RESYNC))
 		max = (sector_t)REPL_RESYNC_SLOTS << p->region_shift;
+	/* Regions that are discarded as a whole stay so. */
+	max -= bio->bi_iter.bi_sector & (p->region_sectors - 1);
 	if (bio_op(bio) == REQ_OP_WRITE)
 		max = REPL_JOB_PAGES << PAGE_SECTORS_SHIFT;
 	if (bio_sectors(bio) > max)
@@ -145,12 +147,14 @@ static int primary_map(struct dm_target *ti, struct bio *bio)
 }
 
 /* A device failed a write, discard or flush; the filter hides it. */
-static void write_failed(struct repl_pair *p, blk_status_t *error)
+static void write_failed(struct repl_pair *p, struct bio *bio, blk_status_t *error)
 {
 	unsigned long flags;
 
 	spin_lock_irqsave(&p->lock, flags);
 	repl_pair_error(p, p->local ? REPL_LOCAL_IO : REPL_REPLICA_IO);
+	if (p->local && (bio->bi_opf & (REQ_PREFLUSH | REQ_FUA)))
+		repl_local_flush_failed(p);
 	spin_unlock_irqrestore(&p->lock, flags);
 	if (!p->local)
 		*error = BLK_STS_OK;
@@ -164,7 +168,7 @@ static int primary_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *e
 
 	if (unlikely(*error) && *error != BLK_STS_DM_REQUEUE && op_is_write(bio_op(bio)) &&
 	    !repl_not_supported(bio, *error) && READ_ONCE(p->stage) == REPL_RUNNING)
-		write_failed(p, error);
+		write_failed(p, bio, error);
 	if (io->counted) {
 		spin_lock_irqsave(&p->lock, flags);
 		if (unlikely(*error))

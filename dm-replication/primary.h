@@ -158,6 +158,7 @@ struct repl_pair {
 	struct page *pages[REPL_PAIR_PAGES];
 	unsigned int nr_pages;		/* of them that are free */
 	bool watching;			/* timeout_work is queued */
+	bool flush_failed;		/* the local device's last one; read without lock */
 
 	/* Bios that wait, by bi_next. */
 	struct bio_list blocked;	/* for a job that they overlap */
@@ -184,6 +185,7 @@ struct repl_pair {
 	unsigned long busy;		/* bit 0: a message is being served */
 	struct mutex tables_lock;
 	struct list_head tables;	/* tables_lock; struct repl_primary */
+	struct repl_primary *bound;	/* tables_lock; the one that was resumed last */
 	bool left;			/* tables_lock; something else may have been the device */
 
 	struct list_head list;		/* repl_pairs_lock */
@@ -201,7 +203,7 @@ struct repl_primary {
 	struct repl_replica *replica;	/* its own, or, once resumed, that of a table before */
 	unsigned int timeout;		/* seconds; 0: not given */
 	bool manual_start, insync, manual_resync;
-	bool resumed;			/* once; written under tables_lock */
+	bool resumed;			/* once */
 };
 
 extern const struct repl_mode repl_primary_mode;	/* primary.c */
@@ -245,6 +247,7 @@ struct repl_job *repl_forward_get(struct repl_pair *p, struct bio *bio);
 void repl_forward_start(struct repl_job *job);
 int repl_forward_flush(struct repl_pair *p);
 int repl_forward_probe(struct repl_pair *p);
+void repl_local_flush_failed(struct repl_pair *p);
 void repl_replica_failed(struct repl_pair *p, enum repl_error error,
 			 struct bio_list *ended);
 void repl_end_bios(struct bio_list *ended);

@@ -283,8 +283,8 @@ static bool for_words(struct repl_pair *p, bool all,
  */
 void repl_regions_clean(struct repl_pair *p, bool all)
 {
-	/* What is clean cannot be written to any more then. */
-	if (repl_log_failed(p))
+	/* What is clean cannot be written to any more, or what is written not be clean. */
+	if (repl_log_failed(p) || READ_ONCE(p->flush_failed))
 		return;
 	if (for_words(p, all, find_idle) && !repl_forward_flush(p))
 		for_words(p, all, clean_word);

@@ -244,7 +244,7 @@ dmsetup remove tiny
 diag "beside a live primary"
 dmsetup create primary --table "0 8192 replication primary - $L $R 128 1 insync"
 dm_log > /dev/null
-belongs="A device belongs to the live primary $(number /dev/mapper/primary); a reload keeps its local and metadata device and region size"
+belongs="A device belongs to the live primary $(number /dev/mapper/primary), or is the replica of one of its tables; a reload keeps its local and metadata device and region size"
 bad "primary - $L $S 128" "$belongs" "${EBUSY[@]}"
 live=primary bad "primary - $L $R 256" "$belongs" "${EBUSY[@]}"
 live=primary bad "primary - $L /dev/mapper/primary 128" \
