@@ -84,11 +84,11 @@ static enum outcome read_key(struct dm_pool *pool, struct section *section,
 	unsigned int i = 0;
 
 	for (spec = section->command.options; spec->name; spec++, i++)
-		if (!strcmp(option_label(spec->name, label), node->key))
+		if (strcmp(spec->name, "dry-run") && !strcmp(option_label(spec->name, label), node->key))
 			break;
 	if (!spec->name)
 		return unknown_key(section, node->key);
-	if (!is_key(spec))
+	if (!strcmp(spec->name, "insync"))
 		return error(WRONG_USAGE, "%s: it is true once, not each time, and no key; give it to dmrepctl create",
 			     node->key);
 	if (!text)

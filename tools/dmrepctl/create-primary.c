@@ -82,7 +82,6 @@ static enum outcome check_sizes(const struct plan *plan)
 /* The local device has what is to be replicated; the replica is what is overwritten. */
 static enum outcome check_contents(const struct plan *plan)
 {
-	char label[LABEL_BYTES];
 	enum outcome outcome;
 
 	if (plan->insync || !plan->devices[LOCAL].path)
@@ -90,7 +89,7 @@ static enum outcome check_contents(const struct plan *plan)
 	outcome = check_signature(&plan->devices[REPLICA]);
 	if (outcome == REFUSED)
 		error(outcome, "if the replica has what the local device has already: %s",
-		      flag_label("insync", label));
+		      error_is_about_file() ? "dmrepctl create primary --insync, once" : "--insync");
 	return outcome;
 }
 

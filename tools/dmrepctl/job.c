@@ -89,44 +89,55 @@ enum outcome start_command(const struct invocation *in)
 	return send_message(&device, "start", NULL, 0);
 }
 
-/* The end of a primary that lacks something on its replica leaves it so. */
-static enum outcome check_in_sync(const struct invocation *in, const struct device *device)
+static enum outcome change_content(const struct invocation *in, struct device *device,
+				   const char *message)
 {
-	if (device->status.mode != MODE_PRIMARY || device->status.stage != STAGE_RUNNING ||
-	    has_option(in, "force") || !strcmp(device->status.sync, "insync") ||
-	    !strcmp(device->status.sync, "-"))
-		return DONE;
-	return error(REFUSED, "%s: the replica is not in sync, and would stay so; dmrepctl resync %s first, or --force",
-		     device->name, device->name);
-}
+	enum outcome outcome = check_unmounted(in, device);
 
-static enum outcome change_content(const struct invocation *in, const char *message)
-{
-	struct device device;
-	enum outcome outcome = get_recipient(in, &device);
-
-	if (outcome)
-		return outcome;
-	if (device.status.mode == MODE_PRIMARY && device.status.stage == STAGE_DONE &&
-	    !strcmp(message, "checkpoint"))
-		return error(FAILED, "%s: stage done: it does not write to the replica any more",
-			     device.name);
-	if (nothing_to_do(&device))
-		return outcome;
-	outcome = check_unmounted(in, &device);
-	if (!outcome && !strcmp(message, "stop"))
-		outcome = check_in_sync(in, &device);
-	return outcome ? outcome : send_message(&device, message, NULL, 0);
+	return outcome ? outcome : send_message(device, message, NULL, 0);
 }
 
 enum outcome checkpoint_command(const struct invocation *in)
 {
-	return change_content(in, "checkpoint");
+	struct device device;
+	enum outcome outcome = get_recipient(in, &device);
+
+	if (!outcome && device.status.mode == MODE_PRIMARY && device.status.stage == STAGE_DONE)
+		outcome = error(FAILED, "%s: stage done: it does not write to the replica any more",
+				device.name);
+	if (outcome || nothing_to_do(&device))
+		return outcome;
+	return change_content(in, &device, "checkpoint");
+}
+
+/* What a primary's replica lacks at the end, it lacks for ever. */
+static enum outcome stop_in_sync(struct device *device)
+{
+	enum outcome outcome;
+
+	if (!strcmp(device->status.sync, "degraded") || !strcmp(device->status.sync, "resync"))
+		return error(REFUSED, "%s: the replica is not in sync, and would stay so; dmrepctl resync %s first, or --force",
+			     device->name, device->name);
+	outcome = send_message(device, "checkpoint", NULL, 0);
+	if (!outcome)
+		outcome = send_message(device, "stop", NULL, 0);
+	if (!outcome && refresh_device(device) && device->status.dirty_regions)
+		outcome = error(FAILED, "%s: stage done, but the replica failed before, and lacks something",
+				device->name);
+	return outcome;
 }
 
 enum outcome stop_command(const struct invocation *in)
 {
-	return change_content(in, "stop");
+	struct device device;
+	enum outcome outcome = get_recipient(in, &device);
+
+	if (outcome || nothing_to_do(&device))
+		return outcome;
+	if (device.status.mode == MODE_PRIMARY && device.status.stage == STAGE_RUNNING &&
+	    !has_option(in, "force"))
+		return stop_in_sync(&device);
+	return change_content(in, &device, "stop");
 }
 
 /* The status is 0 only if there is none. */
