@@ -14,10 +14,10 @@
 
 #define KINDS	"\"secondary\" or \"primary\""
 
-/* The others are about one call of the command: believed each time, insync loses data. */
+/* The others are about one call of the command. */
 static bool is_key(const struct option_spec *spec)
 {
-	return strcmp(spec->name, "dry-run") && strcmp(spec->name, "insync");
+	return strcmp(spec->name, "dry-run");
 }
 
 /*
@@ -84,10 +84,11 @@ static enum outcome read_key(struct dm_pool *pool, struct section *section,
 	unsigned int i = 0;
 
 	for (spec = section->command.options; spec->name; spec++, i++)
-		if (strcmp(spec->name, "dry-run") && !strcmp(option_label(spec->name, label), node->key))
+		if (is_key(spec) && !strcmp(option_label(spec->name, label), node->key))
 			break;
 	if (!spec->name)
 		return unknown_key(section, node->key);
+	/* Believed each time it loses data. */
 	if (!strcmp(spec->name, "insync"))
 		return error(WRONG_USAGE, "%s: it is true once, not each time, and no key; give it to dmrepctl create",
 			     node->key);
