@@ -170,7 +170,7 @@ says 0 "" "${create[@]}" -m /dev/mapper/meta
 dm_error_writes meta $M
 eio "a write" pattern write $primary 0x11 0 4k
 fail="its metadata device has failed, so that nobody would know of the other replica after a crash"
-says 3 "dmrepctl: p: $fail; if that may be, --force" swap-replica p $other --insync
+says 3 "dmrepctl: p: $fail; if that may be, --force" swap-replica p $other
 says_like 0 "(p: copying .*)?p: in sync, .*" swap-replica p $other --force
 says 0 "" remove p
 dmsetup remove meta

@@ -249,7 +249,8 @@ static enum outcome check_replica(const struct invocation *in, const struct devi
 			     replica->path, format_size(replica->sectors * SECTOR_BYTES, has),
 			     replica->sectors, device->name,
 			     format_size(device->len * SECTOR_BYTES, needs), device->len);
-	if (!strcmp(device->status.metadata, "fail") && !has_option(in, "force"))
+	if (!strcmp(device->status.metadata, "fail") && !has_option(in, "force") &&
+	    !has_option(in, "insync"))
 		return error(REFUSED, "%s: its metadata device has failed, so that nobody would know of the other replica after a crash; if that may be, --force",
 			     device->name);
 	outcome = check_unused(replica);
