@@ -65,7 +65,7 @@ another "view: it is up with the chunk_size 4 KiB, and described with 8 KiB"
 view_section 'manual_start = 1' > "$conf"
 another "view: it is up with the options none, and described with manual_start"
 A=$L view_section > "$conf"
-says 3 "dmrepctl: $conf: view: it is up with the active device 1:0, and described with $L (1:4); dmrepctl down, then format of the metadata device, then up, makes it so, as a new one" \
+says 3 "dmrepctl: $conf: view: it is up with the active device 1:0, and described with $L (1:4); dmrepctl down, then format --force of the metadata device, then up, makes it so, as a new one" \
 	conf up
 M=none view_section > "$conf"
 another "view: it is up with the metadata device 1:3, and described with none (-)"

@@ -117,7 +117,7 @@ static enum outcome device_differs(const struct plan *plan, const struct words *
 		return error(REFUSED, "it is up with the %s %s, and described with %s; dmrepctl swap-replica makes it so",
 			     what, is->at[i], described);
 	if (plan->devices[PLAN_METADATA].path)
-		return error(REFUSED, "it is up with the %s %s, and described with %s; dmrepctl down, then format of the metadata device, then up, makes it so, as a new one",
+		return error(REFUSED, "it is up with the %s %s, and described with %s; dmrepctl down, then format --force of the metadata device, then up, makes it so, as a new one",
 			     what, is->at[i], described);
 	return differs(what, is->at[i], described);
 }
