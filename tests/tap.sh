@@ -21,8 +21,15 @@ plan() {
 	echo "1..$1"
 }
 
+# A word that is no command would else be a check that cannot fail.
+command_not_found_handle() {
+	echo "$1: no such command" | tee -a "$scratch/not-found" >&2
+	return 127
+}
+
 # For one that does not. Without it, or plan, the case counts as broken off.
 done_testing() {
+	[ ! -e "$scratch/not-found" ] || fail "$(sort -u "$scratch/not-found" | paste -sd ";")"
 	echo "1..$count"
 }
 
