@@ -11,9 +11,9 @@ mib=16
 # disk_create FILE GENERATION: the guest's root, nearly full
 disk_create() {
 	local tree=$scratch/tree.$2
-	mkdir -p "$tree"/{bin,proc,dev,sys,work} && cp "$(command -v busybox)" "$tree/bin" &&
+	mkdir -p "$tree"/{bin,proc,dev,sys,desk} && cp "$(command -v busybox)" "$tree/bin" &&
 		cp tests/qemu/guest-work "$tree/init" && chmod 755 "$tree/init" &&
-		echo "$2" > "$tree/generation" && echo 0 > "$tree/work/count" &&
+		echo "$2" > "$tree/generation" && echo 0 > "$tree/desk/count" &&
 		head -c 7M /dev/urandom > "$tree/ballast" &&
 		(cd "$tree" && md5sum ballast bin/busybox init > sums) || return
 	for link in sh mount cat head md5sum mv sync poweroff; do
@@ -100,8 +100,8 @@ hidden_chunks() {
 work_is_whole() {
 	local tree=$scratch/after
 	mkdir "$tree" && debugfs -R "rdump / $tree" "$(disk_of secondary disk)" &&
-		(cd "$tree" && md5sum --quiet -c sums && cd work && md5sum --quiet -c sums) &&
-		[ "$(< "$tree/work/count")" = $(($(said work) - before)) ]
+		(cd "$tree" && md5sum --quiet -c sums && cd desk && md5sum --quiet -c sums) &&
+		[ "$(< "$tree/desk/count")" = $(($(said work) - before)) ]
 }
 
 ok "disks" prepare || exit
