@@ -272,7 +272,7 @@ static void swap_replica(struct repl_pair *p, bool insync, bool wanted)
 	spin_unlock_irq(&p->lock);
 }
 
-/* Whether something else was the device between the tables of the pair. */
+/* Whether something else was the device since the last table of the pair; it is this one now. */
 static bool was_left(struct repl_primary *table)
 {
 	struct repl_pair *p = table->p;

@@ -94,17 +94,32 @@ out:
 /* Cut a bio to what one job can have; the rest comes as another one. */
 static void cut(struct repl_pair *p, struct bio *bio)
 {
-	sector_t max = (sector_t)MAX_DISCARD_REGIONS << p->region_shift;
+	sector_t max = REPL_JOB_PAGES << PAGE_SECTORS_SHIFT;
 
-	/* It waits till none of its regions is being copied. */
-	if (unlikely(READ_ONCE(p->sync) == REPL_RESYNC))
-		max = (sector_t)REPL_RESYNC_SLOTS << p->region_shift;
-	/* Regions that are discarded as a whole stay so. */
-	max -= bio->bi_iter.bi_sector & (p->region_sectors - 1);
-	if (bio_op(bio) == REQ_OP_WRITE)
-		max = REPL_JOB_PAGES << PAGE_SECTORS_SHIFT;
+	if (bio_op(bio) != REQ_OP_WRITE) {
+		max = MAX_DISCARD_REGIONS;
+		/* It waits till none of its regions is being copied. */
+		if (READ_ONCE(p->sync) == REPL_RESYNC)
+			max = REPL_RESYNC_SLOTS;
+		max <<= p->region_shift;
+		/* Regions that are discarded as a whole stay so. */
+		max -= bio->bi_iter.bi_sector & (p->region_sectors - 1);
+	}
 	if (bio_sectors(bio) > max)
 		dm_accept_partial_bio(bio, max);
+}
+
+/* Whether the local device can do that no more: disks may find out late what they cannot. */
+static bool local_rejects(struct repl_pair *p, struct bio *bio)
+{
+	switch (bio_op(bio)) {
+	case REQ_OP_DISCARD:
+		return !bdev_max_discard_sectors(p->local);
+	case REQ_OP_WRITE_ZEROES:
+		return !bdev_write_zeroes_sectors(p->local);
+	default:
+		return false;
+	}
 }
 
 static int primary_write(struct repl_pair *p, struct bio *bio)
@@ -112,6 +127,13 @@ static int primary_write(struct repl_pair *p, struct bio *bio)
 	struct repl_primary_io *io = repl_primary_io(bio);
 	unsigned long flags;
 
+	if (unlikely(local_rejects(p, bio))) {
+		/* Else the legs differ for a while each time. dm will send no more of these. */
+		bio_set_dev(bio, p->local);
+		bio->bi_status = BLK_STS_TARGET;
+		bio_endio(bio);
+		return DM_MAPIO_SUBMITTED;
+	}
 	if (!(bio->bi_opf & REQ_PREFLUSH)) {
 		cut(p, bio);
 		io->first = bio->bi_iter.bi_sector >> p->region_shift;

@@ -13,6 +13,11 @@ copied() {
 	bios "$1" | awk '$2 ~ /W/ { split($3, at, "+"); n += at[2] } END { print n / 2048 }'
 }
 
+# discard_max DEVICE: the file that says how much it can discard at once
+discard_max() {
+	stat -L -c /sys/dev/block/%Hr:%Lr/queue/discard_max_bytes "$1"
+}
+
 modprobe sd_mod
 modprobe scsi_debug dev_size_mb=32 delay=0 lbpu=1 lbpws=1 lbprz=1
 wait_for 20 [ -b /dev/sda ]
@@ -44,6 +49,23 @@ dm_linear replica /dev/sda 32768 32768
 ok "in sync" wait_for 40 sync_is primary insync
 is "$(bios replica | grep -c ' D ')" 3 "what is discarded is discarded on the replica"
 is "$(copied replica)" 2 "and not copied, unlike the two that were written to"
+ok "the legs are equal" equal /dev/mapper/local /dev/mapper/replica
+
+diag "a local device that can discard no more"
+max=$(discard_max /dev/mapper/local)
+was=$(cat "$max")
+echo 0 > "$max"
+bios_begin
+fails "a discard is refused" blkdiscard -f -o 8M -l 4M $primary
+is "$(cat "$(discard_max $primary)")" 0 "and dm is told, so there will be no other"
+is "$(status_field primary 3)" insync "nothing is dirty"
+is "$(bios replica)" "" "and nothing is discarded or copied on the replica"
+echo "$was" > "$max"
+dmsetup suspend primary
+dmsetup table primary | dmsetup load primary
+dmsetup resume primary
+ok "with another table they go on" blkdiscard -f -o 8M -l 4M $primary
+like "$(bios replica)" "replica D 16384.8192" "on the replica too"
 ok "the legs are equal" equal /dev/mapper/local /dev/mapper/replica
 dm_remove_all
 rmmod scsi_debug
