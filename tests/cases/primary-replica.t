@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 600
+# waits: yes
 #
 # "The primary": a replica that fails, or does not answer, is never the writer's
 # problem but for that delay, once; what differs is known, and copied when the replica
