@@ -214,18 +214,22 @@ static bool is_quiet(struct repl_pair *p)
  */
 void repl_pair_suspend(struct repl_pair *p)
 {
+	struct bio_list ended = BIO_EMPTY_LIST;
 	bool noflush;
 
 	if (!p->local)
 		return;
 	spin_lock_irq(&p->lock);
 	p->suspended = true;
+	/* Somebody is in a hurry, maybe to get rid of a replica: it need not answer. */
 	noflush = p->requeue;
+	if (noflush && p->sync == REPL_DEGRADED)
+		repl_replica_failed(p, REPL_REPLICA_IO, &ended);
 	spin_unlock_irq(&p->lock);
+	repl_end_bios(&ended);
 	cancel_delayed_work_sync(&p->clean_work);
 	cancel_delayed_work_sync(&p->retry_work);
 	wait_event(p->quiet, is_quiet(p));
-	/* noflush: somebody is in a hurry, maybe to get rid of a replica. */
 	if (p->stage == REPL_RUNNING && !noflush)
 		repl_regions_clean(p, true);
 	repl_log_sync(p);

@@ -357,7 +357,7 @@ static bool is_lost(struct repl_pair *p)
 static void retry_work(struct work_struct *work)
 {
 	struct repl_pair *p = container_of(to_delayed_work(work), struct repl_pair, retry_work);
-	bool may, wanted;
+	bool may, wanted, answers;
 
 	spin_lock_irq(&p->lock);
 	wanted = p->resync_wanted;
@@ -370,16 +370,15 @@ static void retry_work(struct work_struct *work)
 	if (!may)
 		return;
 
-	if (repl_forward_probe(p)) {
-		repl_retry(p);
-		return;
-	}
+	answers = !repl_forward_probe(p);
 	spin_lock_irq(&p->lock);
-	if (is_lost(p)) {
+	if (p->suspended) {
+		p->resync_wanted |= wanted;	/* after the resume */
+	} else if (!answers) {
+		repl_retry(p);
+	} else if (is_lost(p)) {
 		repl_pair_set_sync(p, REPL_RESYNC);
 		repl_resync_kick(p);
-	} else if (p->suspended) {
-		p->resync_wanted |= wanted;	/* after the resume */
 	}
 	spin_unlock_irq(&p->lock);
 }

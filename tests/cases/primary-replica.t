@@ -154,6 +154,21 @@ ok "suspend and resume" eval "dmsetup suspend primary && dmsetup resume primary"
 ok "it is not forgotten" wait_for 20 sync_is primary insync
 dmsetup remove primary
 
+diag "the same in a hurry, while it does not answer"
+begin manual_resync replica_timeout 60
+dm_error replica
+ok "a write" fill $primary 0x22 0 64k
+dm_delay replica /dev/ram1 8000 0
+bios_begin
+ok "resync" message primary resync
+ok "it is asked" wait_for 5 eval '[ -n "$(bios replica)" ]'
+ok "suspend and resume take no longer for it" \
+	timeout 4 sh -c "dmsetup suspend --noflush primary && dmsetup resume primary"
+is "$(status_field primary 3)" degraded "it still has not answered"
+ok "resync is not forgotten" wait_for 40 sync_is primary insync
+ok "the legs are equal" equal /dev/ram0 /dev/ram1
+dmsetup remove primary
+
 diag "manual_resync, and the rate"
 begin manual_resync
 dm_error replica
