@@ -51,6 +51,23 @@ is "$(bios replica | grep -c ' D ')" 3 "what is discarded is discarded on the re
 is "$(copied replica)" 2 "and not copied, unlike the two that were written to"
 ok "the legs are equal" equal /dev/mapper/local /dev/mapper/replica
 
+dmsetup remove primary
+
+diag "while regions are copied"
+primary_create primary /dev/mapper/local /dev/mapper/replica $region manual_start
+message primary resync_rate 2048
+message primary start
+bios_begin
+ok "a discard" blkdiscard -f -o 512k -l 15M $primary
+is "$(bios local | grep ' D ')" "local D 1024+7168
+local D 8192+8192
+local D 16384+8192
+local D 24576+7168" "comes in pieces, of which none waits for many regions"
+ok "a write to what was discarded" fill $primary 0x44 1M 64k
+message primary resync_rate 0
+ok "in sync" wait_for 40 sync_is primary insync
+ok "the legs are equal" equal /dev/mapper/local /dev/mapper/replica
+
 diag "a local device that can discard no more"
 max=$(discard_max /dev/mapper/local)
 was=$(cat "$max")
