@@ -314,7 +314,7 @@ ok "the device is in use" fill $primary 0x33 0 64k
 dmsetup remove primary
 
 diag "another target in between"
-begin replica_timeout 3
+begin replica_timeout $((3 * REPL_PATIENCE))
 hang
 fill $primary 0x22 0 64k & writer=$!
 sleep 0.5
