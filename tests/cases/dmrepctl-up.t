@@ -133,9 +133,9 @@ primary_section > /etc/dmrepctl.conf
 echo "} no configuration" > /etc/dmrepctl.conf.d/view.conf.orig
 says 0 "" up
 there_is "disk view"
-says_like 0 "dmrepctl: disk: dmrepctl.conf describes it with the replica $R; that has to be $X before the next dmrepctl up (disk: copying .*)?disk: in sync, .*" \
+says_like 0 "dmrepctl: disk: dmrepctl.conf describes it with the replica $R; that has to be $X before the next dmrepctl up (disk: copying .*)?disk: in sync.*" \
 	swap-replica disk $X --force
-says_like 0 "(disk: copying .*)?disk: in sync, .*" swap-replica disk $R --force
+says_like 0 "(disk: copying .*)?disk: in sync.*" swap-replica disk $R --force
 cp /etc/dmrepctl.conf /etc/dmrepctl.conf.d/another.conf
 says_like 2 "dmrepctl: /etc/dmrepctl.*conf: disk: there are two devices of the name disk; the other one is in /etc/dmrepctl.*conf, disk" \
 	down

@@ -34,6 +34,7 @@ says 0 "Usage: dmrepctl COMMAND" --help
 says 0 "Usage: dmrepctl COMMAND" -h
 says 0 "Usage: dmrepctl version" help version
 says 0 "Usage: dmrepctl version" version --help
+says 0 "Usage: dmrepctl create secondary" create --help
 says 0 "Usage: dmrepctl version" version -h
 says 0 "dmrepctl [0-9]+\.[0-9]+\.[0-9]+$" version
 says 0 "dmrepctl [0-9]+\.[0-9]+\.[0-9]+$" --version

@@ -279,6 +279,11 @@ static enum outcome parse(struct invocation *in, int argc, char **argv, bool *he
 	return outcome || *help ? outcome : check_arguments(in);
 }
 
+static bool asks_for_help(const char *word)
+{
+	return !strcmp(word, "--help") || !strcmp(word, "-h");
+}
+
 enum outcome run_command(int argc, char **argv)
 {
 	struct invocation in = { 0 };
@@ -286,8 +291,12 @@ enum outcome run_command(int argc, char **argv)
 	bool help = false;
 	int words;
 
-	if (!strcmp(argv[0], "--help") || !strcmp(argv[0], "-h"))
+	if (asks_for_help(argv[0]))
 		argv[0] = "help";
+	if (argc > 1 && asks_for_help(argv[1]) && begins_commands(argv[0])) {
+		argv[1] = argv[0];
+		argv[0] = "help";
+	}
 	if (!strcmp(argv[0], "--version") || !strcmp(argv[0], "-V"))
 		argv[0] = "version";
 	in.command = find_command(argc, argv, &words);

@@ -160,6 +160,10 @@ static enum outcome follow_resync(struct device *device, u64 region)
 			device->name, device->name, device->name);
 		return FAILED;
 	}
+	if (!waiting.most) {
+		printf("%s: in sync\n", device->name);
+		return DONE;
+	}
 	printf("%s: in sync, %s copied in %s\n", device->name,
 	       format_size(waiting.most * region, size),
 	       format_duration(progress_seconds(&waiting.progress), time));
