@@ -289,10 +289,10 @@ boot() {
 
 # The same three commands, whatever was before.
 standby_up() {
-	show standby "" nbd-server -C /run/nbd.conf -p /run/nbd.pid
 	create standby secondary view --secondary /dev/standby/disk --active /dev/standby/active \
 		--hidden /dev/standby/hidden --metadata /dev/standby/metadata
 	create standby ingress ingress --top view
+	show standby "" nbd-server -C /run/nbd.conf -p /run/nbd.pid
 }
 
 # connect DEVICE: the primary has the ingress as that disk. (nbd-server begins with a
