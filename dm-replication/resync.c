@@ -250,8 +250,9 @@ static bool in_time(struct repl_pair *p, u32 region)
 	u64 now = ktime_get_ns(), bytes = repl_region_len(p, region) << SECTOR_SHIFT;
 
 	if (now < p->resync_at) {
-		mod_delayed_work(p->send_wq, &p->replica->resync_work,
-				 nsecs_to_jiffies(p->resync_at - now) + 1);
+		/* Not mod_delayed_work(): somebody may have asked for a look at once. */
+		queue_delayed_work(p->send_wq, &p->replica->resync_work,
+				   nsecs_to_jiffies(p->resync_at - now) + 1);
 		return false;
 	}
 	/* What was lost by waking up late may be made up for. */
