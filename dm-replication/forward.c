@@ -415,7 +415,9 @@ void repl_replica_failed(struct repl_pair *p, enum repl_error error, struct bio_
 	struct repl_job *job, *next;
 
 	lockdep_assert_held(&p->lock);
-	repl_pair_error(p, error);
+	/* Once stopped it is nobody's concern. */
+	if (p->stage == REPL_RUNNING)
+		repl_pair_error(p, error);
 	if (p->sync != REPL_DEGRADED) {
 		repl_regions_dirty_written(p);
 		repl_pair_set_sync(p, REPL_DEGRADED);
@@ -461,6 +463,12 @@ void repl_local_flush_failed(struct repl_pair *p)
 	repl_resync_again(p);
 }
 
+/* What was asked for: its bios do not say so if the device has no cache. */
+static bool is_flush(struct repl_job *job)
+{
+	return !job->orig || (job->orig->bi_opf & REQ_PREFLUSH);
+}
+
 static void local_endio(struct bio *bio)
 {
 	struct repl_job *job = bio->bi_private;
@@ -478,7 +486,7 @@ static void local_endio(struct bio *bio)
 			repl_pair_error(p, REPL_LOCAL_IO);
 		if (bio->bi_opf & (REQ_PREFLUSH | REQ_FUA))
 			repl_local_flush_failed(p);
-	} else if (unlikely(p->flush_failed) && (bio->bi_opf & REQ_PREFLUSH)) {
+	} else if (unlikely(p->flush_failed) && is_flush(job)) {
 		WRITE_ONCE(p->flush_failed, false);
 	}
 	settle(job, &ended);

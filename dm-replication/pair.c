@@ -223,7 +223,7 @@ void repl_pair_suspend(struct repl_pair *p)
 	p->suspended = true;
 	/* Somebody is in a hurry, maybe to get rid of a replica: it need not answer. */
 	noflush = p->requeue;
-	if (noflush && p->sync == REPL_DEGRADED)
+	if (noflush && p->stage == REPL_RUNNING && p->sync == REPL_DEGRADED)
 		repl_replica_failed(p, REPL_REPLICA_IO, &ended);
 	spin_unlock_irq(&p->lock);
 	repl_end_bios(&ended);

@@ -84,6 +84,7 @@ static int route(struct repl_pair *p, struct bio *bio, bool first, unsigned long
 	repl_forward_start(job);
 	return DM_MAPIO_SUBMITTED;
 local:
+	io->alone = true;
 	bio_set_dev(bio, p->local);
 	r = DM_MAPIO_REMAPPED;
 out:
@@ -158,6 +159,7 @@ static int primary_map(struct dm_target *ti, struct bio *bio)
 
 	repl_primary_io(bio)->counted = false;
 	repl_primary_io(bio)->waited = false;
+	repl_primary_io(bio)->alone = false;
 	if (!p->local)
 		return filter_map(p, bio);
 	if (unlikely(stage == REPL_NONE))
@@ -175,7 +177,8 @@ static void write_failed(struct repl_pair *p, struct bio *bio, blk_status_t *err
 
 	spin_lock_irqsave(&p->lock, flags);
 	repl_pair_error(p, p->local ? REPL_LOCAL_IO : REPL_REPLICA_IO);
-	if (p->local && (bio->bi_opf & (REQ_PREFLUSH | REQ_FUA)))
+	/* Else the local device's own bio has said so, if it was that which failed. */
+	if (repl_primary_io(bio)->alone && (bio->bi_opf & (REQ_PREFLUSH | REQ_FUA)))
 		repl_local_flush_failed(p);
 	spin_unlock_irqrestore(&p->lock, flags);
 	if (!p->local)
@@ -188,9 +191,12 @@ static int primary_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *e
 	struct repl_pair *p = pair_of(ti);
 	unsigned long flags;
 
-	if (unlikely(*error) && *error != BLK_STS_DM_REQUEUE && op_is_write(bio_op(bio)) &&
-	    !repl_not_supported(bio, *error) && READ_ONCE(p->stage) == REPL_RUNNING)
-		write_failed(p, bio, error);
+	if (unlikely(*error) && op_is_write(bio_op(bio))) {
+		if (repl_not_supported(bio, *error))
+			*error = BLK_STS_NOTSUPP;	/* what callers look for; dm knows */
+		else if (*error != BLK_STS_DM_REQUEUE && READ_ONCE(p->stage) == REPL_RUNNING)
+			write_failed(p, bio, error);
+	}
 	if (io->counted) {
 		spin_lock_irqsave(&p->lock, flags);
 		if (unlikely(*error))
@@ -477,6 +483,8 @@ static int primary_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ti->num_discard_bios = 1;
 	ti->num_write_zeroes_bios = 1;
 	ti->per_io_data_size = sizeof(struct repl_primary_io);
+	/* Else a bio that waits may be counted twice: by dm, and by run_work. */
+	ti->accounts_remapped_io = true;
 	return 0;
 }
 

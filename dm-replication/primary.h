@@ -51,6 +51,7 @@ struct repl_primary_io {
 	u32 first, last;		/* its regions */
 	bool counted;			/* in their writers */
 	bool waited;			/* it goes on in run_work, which must not block */
+	bool alone;			/* it is what the local device has been sent */
 };
 
 /* Who waits for I/O of our own. */

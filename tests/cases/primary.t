@@ -112,6 +112,32 @@ dm_linear local /dev/sda 0 32768
 bios_begin
 ok "stop" message cached stop
 is "$(sent)" "local FW replica FW" "flushes both"
+dmsetup remove cached
+
+diag "a disk without a write cache, and a replica with one"
+dm_linear local /dev/ram0
+fill /dev/ram0 0x33
+fill /dev/mapper/replica 0x33
+primary_create cached /dev/mapper/local /dev/mapper/replica $region insync
+ok "writes" fill /dev/mapper/cached 0x44 0 5M
+dm_table local "0 32768 flakey /dev/ram0 0 0 3600 1 error_writes"
+bios_begin
+eio "one that has to be durable fails" dd if=/dev/zero of=/dev/mapper/cached bs=64k seek=128 count=1 \
+	oflag=direct,dsync
+like "$(bios replica)" "replica FWS? 16384.128|replica WFS? 16384.128" "it was sent so"
+dm_linear local /dev/ram0
+ok "in sync" wait_for 20 sync_is cached insync
+is "$(bios replica | awk '$2 ~ /W/ { split($3, at, "+"); print int(at[1] / 2048) }' | sort -u)" 8 \
+	"no more is copied than its region"
+sleep 12
+dm_error replica
+ok "a write" fill /dev/mapper/cached 0x55 0 64k
+is "$(dirty cached)" 1 "and what was flushed is cleaned as ever"
+message cached stop
+dmsetup suspend --noflush cached
+dmsetup resume cached
+is "$(dmsetup status cached)" "0 32768 replication primary done - 1/16 - -" \
+	"once stopped it has no errors of a replica"
 dm_remove_all
 rmmod scsi_debug
 done_testing
