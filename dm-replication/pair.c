@@ -106,13 +106,13 @@ static void begin(struct repl_pair *p)
 /**
  * repl_pair_start - enter stage running
  * @p: the pair, in stage none
- * @insync: the legs are equal
  *
  * Context: may sleep; p->admin held.
  * Return: 0 or a negative errno.
  */
-int repl_pair_start(struct repl_pair *p, bool insync)
+int repl_pair_start(struct repl_pair *p)
 {
+	bool insync = p->insync;
 	int r = repl_log_stage(p, REPL_RUNNING);
 
 	if (r)
@@ -311,6 +311,8 @@ void repl_pair_bind(struct repl_primary *table)
 		       dm_device_name(p->md));
 	left = was_left(table);
 	insync &= !left;
+	/* Before the start one replica's word is not another one's. */
+	p->insync = insync && (!swapped || p->insync);
 	spin_lock_irq(&p->lock);
 	p->manual_resync = table->manual_resync;
 	p->timeout = (table->timeout ?: REPL_REPLICA_TIMEOUT) * HZ;
@@ -324,7 +326,7 @@ void repl_pair_bind(struct repl_primary *table)
 	table->resumed = true;
 
 	if (p->stage == REPL_NONE && !table->manual_start)
-		repl_pair_start(p, insync);
+		repl_pair_start(p);
 	else if ((swapped || left) && p->local && p->stage == REPL_RUNNING)
 		swap_replica(p, insync, swapped);
 	mutex_unlock(&p->admin);
@@ -435,9 +437,7 @@ static bool pair_is(struct repl_pair *p, struct repl_primary *table, u32 region_
 	return p->md == dm_table_get_md(table->ti->table) &&
 		p->local_nr == dev_nr(table->local) &&
 		p->metadata_nr == dev_nr(table->metadata) &&
-		p->len == table->ti->len && p->region_sectors == region_sectors &&
-		/* The filter has nothing to keep over another replica. */
-		(p->local_nr || p->replica_nr == dev_nr(table->replica_dev));
+		p->len == table->ti->len && p->region_sectors == region_sectors;
 }
 
 /* Also that of a table which is not in use yet. */
@@ -538,20 +538,26 @@ static void cancel_works(struct repl_pair *p)
 }
 
 /*
- * A table was in use, and what comes after it is no table of the pair: what that writes
- * to the local device, nobody here knows.
+ * A table that was in use goes, and what has come after it is no table of the pair: what
+ * that writes to the local device, nobody here knows. A device that goes is suspended.
  */
 static void table_del(struct repl_primary *table)
 {
 	struct repl_pair *p = table->p;
+	bool left = false;
 
+	mutex_lock(&p->admin);
 	mutex_lock(&p->tables_lock);
 	list_del(&table->list);
 	if (p->bound == table) {
 		p->bound = NULL;
 		p->left = true;
+		left = !dm_suspended(table->ti);
 	}
 	mutex_unlock(&p->tables_lock);
+	if (left && p->stage == REPL_RUNNING)
+		repl_log_forget(p);
+	mutex_unlock(&p->admin);
 }
 
 /**

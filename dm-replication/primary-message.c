@@ -34,7 +34,7 @@ static int do_start(struct call *call)
 		return refuse(call, STARTED);
 	if (call->p->stage == REPL_DONE)
 		return 0;
-	r = repl_pair_start(call->p, call->table->insync);
+	r = repl_pair_start(call->p);
 	if (r)
 		call->why = "the metadata device has failed";
 	return r;

@@ -138,7 +138,7 @@ struct repl_pair {
 	enum repl_sync sync;
 	enum repl_error error;		/* sticky; read without lock */
 	struct repl_replica *replica;	/* of the table that was resumed last; NULL: none was */
-	dev_t replica_nr;		/* its device; read under repl_pairs_lock too */
+	dev_t replica_nr;		/* its device */
 	struct list_head replicas;	/* of all tables, and of those that wait for theirs */
 	bool manual_resync;		/* of the table that was resumed last, as the next */
 	unsigned long timeout;		/* jiffies */
@@ -183,6 +183,7 @@ struct repl_pair {
 	wait_queue_head_t quiet;	/* jobs, and of replicas slots and nr_abandoned */
 
 	struct mutex admin;		/* changes of stage */
+	bool insync;			/* admin; the legs are equal at the start */
 	unsigned long busy;		/* bit 0: a message is being served */
 	struct mutex tables_lock;
 	struct list_head tables;	/* tables_lock; struct repl_primary */
@@ -215,7 +216,7 @@ void repl_pair_bind(struct repl_primary *table);
 void repl_pair_put(struct repl_primary *table);
 void repl_pair_suspend(struct repl_pair *p);
 void repl_pair_resume(struct repl_pair *p);
-int repl_pair_start(struct repl_pair *p, bool insync);
+int repl_pair_start(struct repl_pair *p);
 int repl_pair_stop(struct repl_pair *p);
 int repl_pair_checkpoint(struct repl_pair *p);
 void repl_pair_error(struct repl_pair *p, enum repl_error error);

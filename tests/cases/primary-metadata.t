@@ -84,6 +84,13 @@ dm_log > /dev/null
 begin
 status_is "running insync 0/512 rw -" "nor after a removal"
 
+diag "another target in between"
+dm_table primary "0 65536 linear /dev/mapper/local 0"
+ok "a write that the replica does not get" fill $primary 0x5a 2M 64k
+dm_table primary "$(primary_table $META /dev/mapper/local /dev/mapper/replica $region)"
+ok "in sync" wait_for 20 sync_is primary insync
+ok "the legs are equal" equal /dev/ram0 /dev/ram1
+
 diag "degraded, and removed"
 dm_error replica
 ok "a write" fill $primary 0x55 4M 1M

@@ -74,6 +74,16 @@ ok "which has all of it" equal /dev/ram0 /dev/ram2
 ok "a write" fill $primary 0x78 0 4M
 ok "reaches the new one" verify /dev/ram2 0x78 0 4M
 
+dmsetup remove primary
+
+diag "swapped before the start"
+fill /dev/ram2 0x77
+primary_create primary /dev/ram0 /dev/ram1 $region manual_start
+dm_table primary "$(primary_table - /dev/ram0 /dev/ram2 $region manual_start insync)"
+ok "start" message primary start
+ok "in sync" wait_for 20 sync_is primary insync
+ok "the new one has all, for the old one had nothing" equal /dev/ram0 /dev/ram2
+
 diag "what a table names that is not in use yet"
 dmsetup load primary --table "$(primary_table - /dev/ram0 /dev/ram1 $region)"
 dm_log > /dev/null
@@ -83,6 +93,13 @@ like "$(dm_log)" "A device belongs to the live primary" "says so in the log"
 dmsetup clear primary
 ok "till it is taken back" dmsetup create other --table "$(primary_table - /dev/ram1 /dev/ram3 $region)"
 dmsetup remove other
+
+diag "the filter's replica is swapped"
+primary_create filter - /dev/ram3 $region
+ok "stop" message filter stop
+dm_table filter "$(primary_table - - /dev/ram1 $region)"
+is "$(stage filter)" "done" "there is no way back from done"
+dmsetup remove filter
 
 diag "disks with a write cache"
 modprobe sd_mod
