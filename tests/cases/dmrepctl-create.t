@@ -140,7 +140,7 @@ is "$(dm_column view uuid)" "$uuid" "it comes back with its UUID"
 is "$(status_field view 3) $(status_field view 5)" "$epoch $active" "and with what it had"
 message view stop
 says 0 "" remove view
-says 0 "dmrepctl: metadata device $M: its view was the disk at the end; a primary that goes on has to copy everything, so format its metadata device too" \
+says 0 "dmrepctl: metadata device $M: its view was the disk at the end; if its primary goes on, that has to copy everything, over what was written since, so format its metadata device too; or let the two hosts change roles" \
 	format $M
 zero $A
 dd if=/dev/urandom of=$M bs=1 count=1 seek=100 conv=notrunc status=none

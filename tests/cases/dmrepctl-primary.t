@@ -69,6 +69,29 @@ umount "$scratch/mnt"
 says 0 "" format --force $M
 nothing_there
 
+diag "a server that takes no flushes"
+modprobe nbd nbds_max=2
+cat > "$scratch/nbd.conf" <<-END
+	[generic]
+		listenaddr = 127.0.0.1
+	[without]
+		exportname = $other
+	[with]
+		exportname = $other
+		flush = true
+END
+nbd-server -C "$scratch/nbd.conf" -p "$scratch/nbd.pid" > /dev/null 2>&1
+ok "the server" wait_for 120 test -s "$scratch/nbd.pid"
+ok "without" nbd-client -N without 127.0.0.1 /dev/nbd0
+ok "with" nbd-client -N with 127.0.0.1 /dev/nbd1
+says 0 "dmrepctl: replica device /dev/nbd0: its server takes no flushes, so unless it has no cache a checkpoint may lack what it has not written yet; nbd-server needs flush = true 0 32768 replication primary - $L /dev/nbd0 2048" \
+	create primary p --local $L --replica /dev/nbd0 -m none -n
+says 0 "0 32768 replication primary - $L /dev/nbd1 2048" \
+	create primary p --local $L --replica /dev/nbd1 -m none -n
+nbd-client -d /dev/nbd0 > /dev/null
+nbd-client -d /dev/nbd1 > /dev/null
+kill "$(< "$scratch/nbd.pid")"
+
 diag "a primary"
 says 0 "" "${create[@]}" -m $M --force --manual-start
 status_is "none - 0/16 rw -" "not started"
@@ -142,6 +165,7 @@ status_is "done - 0/16 rw -" "mounted or not"
 says 1 "dmrepctl: p: stage done: it does not write to the replica any more" checkpoint p
 says 0 "dmrepctl: p: stage done: there is nothing to do" stop p
 says 0 "dmrepctl: p: stage done: there is nothing to do" resync p
+says 1 "dmrepctl: p: stage done: it does not write to a replica any more" swap-replica p $R
 umount "$scratch/mnt"
 says 0 "" remove p
 dmsetup remove alias

@@ -65,14 +65,18 @@ static enum outcome check_filter(const struct plan *plan)
 		     option_label("metadata", label), plan->devices[METADATA].path);
 }
 
-static enum outcome check_sizes(const struct plan *plan)
+static enum outcome check_devices(const struct plan *plan)
 {
 	const struct block_device *disk = plan_disk(plan), *replica = &plan->devices[REPLICA];
 	char has[SIZE_TEXT_BYTES], needs[SIZE_TEXT_BYTES];
 	enum outcome outcome = check_filter(plan);
 
-	if (outcome || replica->sectors >= disk->sectors)
+	if (outcome)
 		return outcome;
+	if (replica->sectors >= disk->sectors) {
+		warn_of_cache(replica);
+		return DONE;
+	}
 	return error(FAILED, "replica device %s: it has %s (%llu sectors), and has to be as long as the local one, %s (%llu sectors); it may be longer",
 		     replica->path, format_size(replica->sectors * SECTOR_BYTES, has),
 		     replica->sectors, format_size(disk->sectors * SECTOR_BYTES, needs),
@@ -107,7 +111,7 @@ const struct plan_kind plan_primary = {
 	.second_disk = REPLICA,
 	.unit = { "region-size", "regions", 128, 8192, 2048, 1ULL << 24 },
 	.parse = parse,
-	.check_sizes = check_sizes,
+	.check_devices = check_devices,
 	.check_contents = check_contents,
 };
 

@@ -69,7 +69,7 @@ static enum outcome parse(const struct invocation *in, struct plan *plan)
 	return DONE;
 }
 
-static enum outcome check_sizes(const struct plan *plan)
+static enum outcome check_devices(const struct plan *plan)
 {
 	const struct block_device *disk = plan_disk(plan), *store;
 	char has[SIZE_TEXT_BYTES], needs[SIZE_TEXT_BYTES];
@@ -106,7 +106,7 @@ const struct plan_kind plan_secondary = {
 	.disk = SECONDARY,
 	.unit = { "chunk-size", "chunks", 8, 2048, 8, 1ULL << 32 },
 	.parse = parse,
-	.check_sizes = check_sizes,
+	.check_devices = check_devices,
 	.check_contents = check_contents,
 };
 

@@ -17,7 +17,7 @@ const struct option_spec format_options[] = {
 static void warn_of_primary(const struct block_device *device, const struct metadata_super *super)
 {
 	if (!super->primary)
-		warning("metadata device %s: its view was the disk at the end; a primary that goes on has to copy everything, so format its metadata device too",
+		warning("metadata device %s: its view was the disk at the end; if its primary goes on, that has to copy everything, over what was written since, so format its metadata device too; or let the two hosts change roles",
 			device->path);
 }
 

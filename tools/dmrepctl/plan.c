@@ -238,7 +238,7 @@ enum outcome plan_check(struct plan *plan)
 
 	if (!disk->sectors)
 		return error(FAILED, "%s device %s: it is empty", disk->role, disk->path);
-	outcome = plan->kind->check_sizes(plan);
+	outcome = plan->kind->check_devices(plan);
 	if (!outcome)
 		outcome = check_unit(plan);
 	for (i = 0; !outcome && i < plan->kind->nr_devices; i++)

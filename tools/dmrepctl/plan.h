@@ -41,7 +41,7 @@ struct plan_kind {
 	/* The words of the table's options. */
 	enum outcome (*parse)(const struct invocation *in, struct plan *plan);
 	/* Sizes. */
-	enum outcome (*check_sizes)(const struct plan *plan);
+	enum outcome (*check_devices)(const struct plan *plan);
 	/* Of what is not known already: whether it may be overwritten. */
 	enum outcome (*check_contents)(const struct plan *plan);
 };

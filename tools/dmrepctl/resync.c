@@ -257,6 +257,7 @@ static enum outcome check_replica(const struct invocation *in, const struct devi
 	    !has_option(in, "insync"))
 		return error(REFUSED, "%s: its metadata device has failed, so that nobody would know of the other replica after a crash; if that may be, --force",
 			     device->name);
+	warn_of_cache(replica);
 	outcome = check_unused(replica);
 	if (outcome || has_option(in, "force") || has_option(in, "insync") || is_filter(table))
 		return outcome;
@@ -317,6 +318,9 @@ enum outcome swap_replica_command(const struct invocation *in)
 	enum outcome outcome = get_primary(in, &device);
 	bool insync;
 
+	if (!outcome && device.status.stage == STAGE_DONE)
+		outcome = error(FAILED, "%s: stage done: it does not write to a replica any more",
+				device.name);
 	if (!outcome)
 		outcome = read_table(&device, &table);
 	if (!outcome)

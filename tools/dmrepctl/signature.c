@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/major.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,24 @@ enum outcome look_at_device(const char *role, const char *path, struct block_dev
 	device->minor = minor(st.st_rdev);
 	device->sectors = bytes / SECTOR_BYTES;
 	return outcome;
+}
+
+void warn_of_cache(const struct block_device *device)
+{
+	char path[64], mode[32] = "";
+	FILE *file;
+
+	if (device->major != NBD_MAJOR)
+		return;
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/queue/write_cache", device->major,
+		 device->minor);
+	file = fopen(path, "re");
+	if (!file)
+		return;
+	if (fgets(mode, sizeof(mode), file) && !strncmp(mode, "write through", 13))
+		warning("%s device %s: its server takes no flushes, so unless it has no cache a checkpoint may lack what it has not written yet; nbd-server needs flush = true",
+			device->role, device->path);
+	fclose(file);
 }
 
 enum outcome check_unused(const struct block_device *device)

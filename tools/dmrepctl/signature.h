@@ -18,6 +18,9 @@ struct block_device {
 /* Find out what there is to know. It is an error if it is no block device. */
 enum outcome look_at_device(const char *role, const char *path, struct block_device *device);
 
+/* An NBD device that takes no flushes may be a server with a cache, and then none is durable. */
+void warn_of_cache(const struct block_device *device);
+
 /* Refused if it is mounted, or somebody else has claimed it. */
 enum outcome check_unused(const struct block_device *device);
 
