@@ -190,7 +190,8 @@ static void checkpoint_primary(void)
 	int err;
 
 	while ((err = dm_try_message(opt.name, "checkpoint"))) {
-		if (err != -ENODATA)
+		/* Or somebody else's message is being served. */
+		if (err != -ENODATA && err != -EBUSY)
 			trouble("%s: the message checkpoint: %s", opt.name, strerror(-err));
 		if (now_ns() > end)
 			trouble("%s: not in sync for %llu s", opt.name, opt.sync_timeout);
