@@ -592,6 +592,11 @@ static int own_io(struct repl_pair *p, bool probe)
 		job->local.bi_end_io = local_endio;
 	}
 	spin_lock_irq(&p->lock);
+	if (probe && p->suspended) {
+		spin_unlock_irq(&p->lock);
+		kfree(job);
+		return -EAGAIN;
+	}
 	job_start(job);
 	job->local_done = probe;
 	send_later(job);

@@ -301,18 +301,19 @@ static bool was_left(struct repl_primary *table)
  */
 void repl_pair_bind(struct repl_primary *table)
 {
-	bool swapped, left, insync = table->insync;
+	bool first, swapped, left, insync = table->insync;
 	struct repl_pair *p = table->p;
 
 	mutex_lock(&p->admin);
+	first = !p->replica_nr;
 	swapped = repl_replica_bind(table, &insync);
 	if (insync != table->insync)
 		DMWARN("%s: insync is not believed of a replica that older writes may still reach",
 		       dm_device_name(p->md));
 	left = was_left(table);
 	insync &= !left;
-	/* Before the start one replica's word is not another one's. */
-	p->insync = insync && (!swapped || p->insync);
+	/* A later table's word is about what the first one's replica had. */
+	p->insync = insync && (first || p->insync);
 	spin_lock_irq(&p->lock);
 	p->manual_resync = table->manual_resync;
 	p->timeout = (table->timeout ?: REPL_REPLICA_TIMEOUT) * HZ;
@@ -464,18 +465,18 @@ static bool pair_uses(struct repl_pair *p, const struct dm_dev *dev)
 /* repl_pairs_lock held. The pair to share, NULL for a new one, or a refusal. */
 static struct repl_pair *pair_lookup(struct repl_primary *table, u32 region_sectors)
 {
-	struct repl_pair *p;
+	struct repl_pair *p, *found = NULL;
 
 	list_for_each_entry(p, &repl_pairs, list) {
 		if (p->nr_tables && pair_is(p, table, region_sectors))
-			return p;
-		if (pair_uses(p, table->local) || pair_uses(p, table->metadata) ||
-		    pair_uses(p, table->replica_dev))
+			found = p;
+		else if (pair_uses(p, table->local) || pair_uses(p, table->metadata) ||
+			 pair_uses(p, table->replica_dev))
 			return ERR_PTR(repl_refuse(table->ti, -EBUSY,
 						   "A device belongs to the live primary %s, or is the replica of one of its tables; a reload keeps its local and metadata device and region size",
 						   dm_device_name(p->md)));
 	}
-	return NULL;
+	return found;
 }
 
 /**
@@ -537,9 +538,18 @@ static void cancel_works(struct repl_pair *p)
 	cancel_delayed_work_sync(&p->timeout_work);
 }
 
+/* The device goes, and not only a table of it. */
+static bool is_removed(struct mapped_device *md)
+{
+	if (dm_hold(md))
+		return true;
+	dm_put(md);
+	return false;
+}
+
 /*
  * A table that was in use goes, and what has come after it is no table of the pair: what
- * that writes to the local device, nobody here knows. A device that goes is suspended.
+ * that writes to the local device, nobody here knows.
  */
 static void table_del(struct repl_primary *table)
 {
@@ -552,11 +562,12 @@ static void table_del(struct repl_primary *table)
 	if (p->bound == table) {
 		p->bound = NULL;
 		p->left = true;
-		left = !dm_suspended(table->ti);
+		left = !is_removed(p->md);
 	}
 	mutex_unlock(&p->tables_lock);
-	if (left && p->stage == REPL_RUNNING)
-		repl_log_forget(p);
+	if (left && p->stage == REPL_RUNNING && repl_log_forget(p))
+		DMWARN("%s: another target is not recorded: zero the metadata before its next use",
+		       dm_device_name(p->md));
 	mutex_unlock(&p->admin);
 }
 

@@ -80,6 +80,7 @@ diag "swapped before the start"
 fill /dev/ram2 0x77
 primary_create primary /dev/ram0 /dev/ram1 $region manual_start
 dm_table primary "$(primary_table - /dev/ram0 /dev/ram2 $region manual_start insync)"
+dm_table primary "$(dmsetup table primary)"
 ok "start" message primary start
 ok "in sync" wait_for 20 sync_is primary insync
 ok "the new one has all, for the old one had nothing" equal /dev/ram0 /dev/ram2
@@ -99,6 +100,7 @@ primary_create filter - /dev/ram3 $region
 ok "stop" message filter stop
 dm_table filter "$(primary_table - - /dev/ram1 $region)"
 is "$(stage filter)" "done" "there is no way back from done"
+fails "a disk of another primary is refused" dmsetup load filter --table "$(primary_table - - /dev/ram0 $region)"
 dmsetup remove filter
 
 diag "disks with a write cache"
