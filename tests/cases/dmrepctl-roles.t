@@ -12,17 +12,17 @@ active=(/dev/ram2 /dev/ram6) hidden=(/dev/ram3 /dev/ram7)
 
 # replicate FROM TO OPTION...: the host FROM is the primary, TO the standby
 replicate() {
-	dmrepctl create secondary view --secondary ${disk[$2]} --metadata ${metadata[$2]} \
-		--active ${active[$2]} --hidden ${hidden[$2]} --force &&
+	dmrepctl create secondary view --secondary "${disk[$2]}" --metadata "${metadata[$2]}" \
+		--active "${active[$2]}" --hidden "${hidden[$2]}" --force &&
 		dmrepctl create ingress ingress --top view &&
-		dmrepctl create primary data --local ${disk[$1]} --metadata ${metadata[$1]} \
+		dmrepctl create primary data --local "${disk[$1]}" --metadata "${metadata[$1]}" \
 			--replica /dev/mapper/ingress "${@:3}" &&
 		dmrepctl resync data
 }
 
 ramdisks 8 16
 mkdir "$scratch/mnt"
-mke2fs -q -t ext4 -b 4096 ${disk[0]}
+mke2fs -q -t ext4 -b 4096 "${disk[0]}"
 ok "the first host is the primary" replicate 0 1
 mount /dev/mapper/data "$scratch/mnt"
 echo before > "$scratch/mnt/file"
@@ -43,10 +43,10 @@ umount "$scratch/mnt"
 diag "they change roles"
 ok "remove" dmrepctl remove ingress view
 fails "the old primary's metadata is not believed of a view" dmrepctl create secondary view \
-	--secondary ${disk[0]} --metadata ${metadata[0]} --active ${active[0]} \
-	--hidden ${hidden[0]} --force
-ok "format the old primary's metadata" dmrepctl format --force ${metadata[0]}
-ok "format the other" dmrepctl format ${metadata[1]}
+	--secondary "${disk[0]}" --metadata "${metadata[0]}" --active "${active[0]}" \
+	--hidden "${hidden[0]}" --force
+ok "format the old primary's metadata" dmrepctl format --force "${metadata[0]}"
+ok "format the other" dmrepctl format "${metadata[1]}"
 fails "what is on the old disk would be overwritten" replicate 1 0
 like "$output" "signature of ext4" "and it says so"
 ok "remove" dmrepctl remove ingress view

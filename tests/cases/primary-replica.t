@@ -159,9 +159,12 @@ begin manual_resync replica_timeout 60
 dm_error replica
 ok "a write" fill $primary 0x22 0 64k
 dm_delay replica /dev/ram1 8000 0
+asked() {
+	[ -n "$(bios replica)" ]
+}
 bios_begin
 ok "resync" message primary resync
-ok "it is asked" wait_for 5 eval '[ -n "$(bios replica)" ]'
+ok "it is asked" wait_for 5 asked
 ok "suspend and resume take no longer for it" \
 	timeout 4 sh -c "dmsetup suspend --noflush primary && dmsetup resume primary"
 is "$(status_field primary 3)" degraded "it still has not answered"
