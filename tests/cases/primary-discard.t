@@ -77,11 +77,13 @@ ok "a discard is not taken, which is no error" blkdiscard -f -o 8M -l 4M $primar
 capture blkdiscard -f -o 8M -l 4M $primary
 is "$(status_field primary 3)" insync "nothing is dirty"
 is "$(bios replica)" "" "and nothing is discarded or copied on the replica"
-echo $((1 << 30)) > "$max"
-dmsetup suspend primary
-dmsetup table primary | dmsetup load primary
-dmsetup resume primary
-ok "with another table they go on" blkdiscard -f -o 8M -l 4M $primary
+ok "the legs are equal" equal /dev/mapper/local /dev/mapper/replica
+dmsetup remove primary
+# What was set by hand stays with the device.
+dmsetup remove local
+dm_linear local /dev/sda 0 32768
+primary_create primary /dev/mapper/local /dev/mapper/replica $region insync
+ok "with another device they go on" blkdiscard -f -o 8M -l 4M $primary
 like "$(bios replica)" "replica D 16384.8192" "on the replica too"
 ok "the legs are equal" equal /dev/mapper/local /dev/mapper/replica
 dm_remove_all
