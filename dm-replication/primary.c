@@ -129,7 +129,7 @@ static int primary_write(struct repl_pair *p, struct bio *bio)
 	unsigned long flags;
 
 	if (unlikely(local_rejects(p, bio))) {
-		/* Else the legs differ for a while each time. dm will send no more of these. */
+		/* Else the legs differ for a while each time. dm is told, by the device. */
 		bio_set_dev(bio, p->local);
 		bio->bi_status = BLK_STS_TARGET;
 		bio_endio(bio);

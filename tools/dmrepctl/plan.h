@@ -40,7 +40,7 @@ struct plan_kind {
 	struct unit unit;
 	/* The words of the table's options. */
 	enum outcome (*parse)(const struct invocation *in, struct plan *plan);
-	/* Sizes. */
+	/* Whether they go together: sizes, and what there is to warn of. */
 	enum outcome (*check_devices)(const struct plan *plan);
 	/* Of what is not known already: whether it may be overwritten. */
 	enum outcome (*check_contents)(const struct plan *plan);
