@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# waits: yes
 # timeout: 600
 #
 # Rules 4 and 7, in an enforced order: a view write moves a chunk from hidden to

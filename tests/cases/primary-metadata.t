@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# waits: yes
 # timeout: 300
 #
 # "The primary": the metadata device knows which regions may differ, before they do;

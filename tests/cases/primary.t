@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# waits: yes
 # kmemleak: yes
 #
 # "The primary": a local device and a replica, what goes to which of them, in which

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# waits: yes
 # kmemleak: yes
 # timeout: 600
 # cpus: 2
