@@ -76,7 +76,8 @@ ok "a discard is not taken, which is no error" blkdiscard -f -o 8M -l 4M $primar
 # Newer kernels go on to send them, older ones do not: dm is told.
 capture blkdiscard -f -o 8M -l 4M $primary
 is "$(status_field primary 3)" insync "nothing is dirty"
-is "$(bios replica)" "" "and nothing is discarded or copied on the replica"
+# It may be flushed, for what was copied before.
+is "$(bios replica | grep -v ' FW 0+0$')" "" "and nothing is discarded or copied on the replica"
 ok "the legs are equal" equal /dev/mapper/local /dev/mapper/replica
 dmsetup remove primary
 # What was set by hand stays with the device.
