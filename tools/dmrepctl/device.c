@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "guard.h"
+#include "interrupt.h"
 #include "kernel-log.h"
 #include "library.h"
 
@@ -132,6 +134,7 @@ static void fill(struct device *device, const struct dm_info *info, const char *
 	device->open_count = info->open_count;
 	device->event_nr = info->event_nr;
 	device->suspended = info->suspended;
+	device->loaded = info->inactive_table;
 	device->len = len;
 }
 
@@ -340,17 +343,47 @@ enum wait_end wait_event(const struct device *device)
 	return end;
 }
 
+struct created {
+	const char *name, *uuid;
+};
+
+/* By the guard: a device that never got into use goes. */
+static void undo_create(const void *context)
+{
+	const struct created *created = context;
+	struct dm_task *task = new_task(DM_DEVICE_INFO, created->name);
+	struct dm_info info = { 0 };
+	const char *uuid;
+	bool unused;
+
+	if (!task)
+		return;
+	unused = dm_task_run(task) && dm_task_get_info(task, &info) && info.exists &&
+		!info.live_table;
+	uuid = unused ? dm_task_get_uuid(task) : NULL;
+	unused = uuid && !strcmp(uuid, created->uuid);
+	dm_task_destroy(task);
+	if (unused)
+		remove_device(created->name);
+}
+
 enum outcome create_device(const char *name, const char *uuid, u64 len, const char *params)
 {
-	struct dm_task *task = new_task(DM_DEVICE_CREATE, name);
-	enum outcome outcome = DONE;
+	const struct created created = { name, uuid };
+	struct guard guard;
+	enum outcome outcome = guard_begin(&guard, undo_create, &created);
+	struct dm_task *task;
 
+	if (outcome)
+		return outcome;
+	task = new_task(DM_DEVICE_CREATE, name);
 	kernel_log_begin();
 	if (!task || !dm_task_set_uuid(task, uuid) ||
 	    !dm_task_add_target(task, 0, len, TARGET, params) || !run_with_udev(task))
 		outcome = task_failed(task, name, "it cannot be created");
 	if (task)
 		dm_task_destroy(task);
+	guard_end(&guard);
 	return outcome;
 }
 
@@ -371,23 +404,30 @@ enum outcome remove_device(const char *name)
  * Tables
  */
 
-enum outcome get_table(const struct device *device, char *params, size_t len)
+/* The live table, or the one that has been loaded. */
+static bool read_table(const char *name, bool loaded, char *params, size_t len)
 {
-	struct dm_task *task = new_task(DM_DEVICE_TABLE, device->name);
+	struct dm_task *task = new_task(DM_DEVICE_TABLE, name);
 	uint64_t start = 0, length = 0;
 	char *type = NULL, *found = NULL;
-	enum outcome outcome = DONE;
+	bool good;
 
-	if (task && dm_task_no_flush(task) && dm_task_run(task))
+	if (task && (!loaded || dm_task_query_inactive_table(task)) && dm_task_no_flush(task) &&
+	    dm_task_run(task))
 		dm_get_next_target(task, NULL, &start, &length, &type, &found);
-	if (type && found && !strcmp(type, TARGET) && strlen(found) < len)
+	good = type && found && !strcmp(type, TARGET) && strlen(found) < len;
+	if (good)
 		snprintf(params, len, "%s", found);
-	else
-		outcome = error(FAILED, "%s: its table cannot be read: %s", device->name,
-				library_error());
 	if (task)
 		dm_task_destroy(task);
-	return outcome;
+	return good;
+}
+
+enum outcome get_table(const struct device *device, char *params, size_t len)
+{
+	if (read_table(device->name, false, params, len))
+		return DONE;
+	return error(FAILED, "%s: its table cannot be read: %s", device->name, library_error());
 }
 
 static enum outcome load_table(const struct device *device, const char *params)
@@ -404,9 +444,9 @@ static enum outcome load_table(const struct device *device, const char *params)
 	return outcome;
 }
 
-static void clear_table(const struct device *device)
+static void clear_table(const char *name)
 {
-	struct dm_task *task = new_task(DM_DEVICE_CLEAR, device->name);
+	struct dm_task *task = new_task(DM_DEVICE_CLEAR, name);
 
 	if (task) {
 		dm_task_run(task);
@@ -414,22 +454,67 @@ static void clear_table(const struct device *device)
 	}
 }
 
-/* A resume suspends first, if there is another table. */
-enum outcome change_table(const struct device *device, const char *params, bool flush)
+void drop_loaded_table(const struct device *device)
 {
-	enum outcome outcome = load_table(device, params);
-	struct dm_task *task;
+	if (!device->loaded)
+		return;
+	warning("%s: a table was loaded and never used, perhaps by a command that was killed: it is dropped",
+		device->name);
+	clear_table(device->name);
+}
 
-	if (outcome)
-		return outcome;
-	task = new_task(DM_DEVICE_RESUME, device->name);
+struct loaded {
+	const char *name, *params;
+};
+
+/* By the guard: what we had loaded, and nothing else, is taken back. */
+static void undo_load(const void *context)
+{
+	const struct loaded *loaded = context;
+	char params[TABLE_BYTES];
+
+	if (read_table(loaded->name, true, params, sizeof(params)) &&
+	    !strcmp(params, loaded->params))
+		clear_table(loaded->name);
+}
+
+/* A resume suspends first, if there is another table. */
+static enum outcome use_loaded_table(const struct device *device, bool flush)
+{
+	struct dm_task *task = new_task(DM_DEVICE_RESUME, device->name);
+	enum outcome outcome = DONE;
+
 	kernel_log_begin();
 	if (!task || (!flush && !dm_task_no_flush(task)) || !dm_task_skip_lockfs(task) ||
 	    !run_with_udev(task)) {
-		outcome = task_failed(task, device->name, "its table cannot be changed");
-		clear_table(device);
+		if (is_interrupted())
+			outcome = error(FAILED, "%s: interrupted: its table stays as it was",
+					device->name);
+		else
+			outcome = task_failed(task, device->name, "its table cannot be changed");
 	}
 	if (task)
 		dm_task_destroy(task);
+	return outcome;
+}
+
+enum outcome change_table(const struct device *device, const char *params, bool flush)
+{
+	const struct loaded loaded = { device->name, params };
+	struct guard guard;
+	enum outcome outcome = guard_begin(&guard, undo_load, &loaded);
+
+	if (outcome)
+		return outcome;
+	/* A signal ends the wait for what is in flight, and not us. */
+	catch_signals(0);
+	outcome = load_table(device, params);
+	if (!outcome) {
+		outcome = use_loaded_table(device, flush);
+		/* Or whoever resumes the device next would use it. */
+		if (outcome)
+			clear_table(device->name);
+	}
+	guard_end(&guard);
 	return outcome;
 }

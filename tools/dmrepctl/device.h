@@ -11,6 +11,7 @@
 #define TARGET		"replication"
 #define UUID_PREFIX	"DMREPL-"
 
+#define TABLE_BYTES	4096
 #define NAME_BYTES	129
 #define UUID_BYTES	129
 
@@ -21,6 +22,7 @@ struct device {
 	u32 open_count;
 	u32 event_nr;
 	bool suspended;
+	bool loaded;			/* there is a table that is not in use */
 	u64 len;			/* sectors */
 	struct status_line status;
 };
@@ -79,8 +81,12 @@ enum outcome get_table(const struct device *device, char *params, size_t len);
 
 /*
  * Give it another table of the same length. What is in flight is given to the new one,
- * unless @flush: then it is done before, and flushed.
+ * unless @flush: then it is done before, and flushed. If that fails, or we are interrupted
+ * or killed, it keeps the one that it has, and no other is left loaded.
  */
 enum outcome change_table(const struct device *device, const char *params, bool flush);
+
+/* A table that somebody has loaded, and nobody uses, holds its devices. */
+void drop_loaded_table(const struct device *device);
 
 #endif

@@ -11,7 +11,6 @@
 #include "device.h"
 #include "signature.h"
 
-#define TABLE_BYTES	4096
 #define MAX_PLANNED	4	/* devices */
 #define MAX_TABLE_WORDS	8	/* of the options in a table */
 

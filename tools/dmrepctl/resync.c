@@ -323,8 +323,10 @@ enum outcome swap_replica_command(const struct invocation *in)
 				device.name);
 	if (!outcome)
 		outcome = read_table(&device, &table);
-	if (!outcome)
-		outcome = look_at_device("replica", in->argv[1], &replica);
+	if (outcome)
+		return outcome;
+	drop_loaded_table(&device);
+	outcome = look_at_device("replica", in->argv[1], &replica);
 	if (!outcome)
 		outcome = check_replica(in, &device, &table, &replica);
 	if (outcome)
