@@ -29,12 +29,10 @@
 #include "replication.h"
 
 /*
- * How much of the maps is taken before a flush of active, to be written after it. A
- * multiple of eight, for a block is to be changed once in a commit.
+ * How many map sectors are copied before a flush of active. Each flush makes at least so
+ * many of them durable, whatever is written meanwhile.
  */
-#define BATCH_BLOCKS	16U
-#define BLOCK_SECTORS	8U
-#define BATCH_SECTORS	(BATCH_BLOCKS * BLOCK_SECTORS)
+#define BATCH_SECTORS	128U
 
 struct repl_commit {
 	struct repl_set *rs;
@@ -50,8 +48,9 @@ struct repl_commit {
 	struct repl_meta_state state;	/* as it is on the device */
 	u32 nr_sectors;			/* of the maps */
 	unsigned long *dirty;		/* atomic bits: map sectors that are to be written */
-	u32 batch_sector[BATCH_SECTORS];
-	struct repl_meta_maps batch[BATCH_SECTORS];
+	unsigned long *taken;		/* those that are being written now */
+	struct repl_meta_maps batch[BATCH_SECTORS];	/* of the first ones in @taken */
+	struct repl_meta_maps maps;	/* of another one */
 };
 
 /* What somebody has the worker do, and waits for. */
@@ -146,44 +145,74 @@ static void set_dirty(struct repl_commit *commit, u32 sector)
 		set_bit(sector, commit->dirty);
 }
 
-/* Take dirty map sectors from *@sector on, as they are now. Returns how many. */
-static unsigned int take_batch(struct repl_commit *commit, u32 *sector)
+static bool is_dirty(struct repl_commit *commit)
+{
+	return !bitmap_empty(commit->dirty, commit->nr_sectors);
+}
+
+/*
+ * Before the flush: from here on a taken map sector is dirty only if it has been changed
+ * since. The first ones are copied, as they are now. Returns how many.
+ */
+static unsigned int copy_batch(struct repl_commit *commit)
 {
 	u64 epoch = repl_meta_epoch(commit->meta);
 	unsigned int n = 0;
-	u32 nr, end = 0;
+	u32 nr;
 
-	for (;;) {
-		nr = find_next_bit(commit->dirty, commit->nr_sectors, *sector);
-		if (nr >= commit->nr_sectors)
-			break;
-		/* A block wholly or not at all. */
-		if (nr >= end) {
-			if (n + BLOCK_SECTORS > BATCH_SECTORS)
-				break;
-			end = round_up(nr + 1, BLOCK_SECTORS);
-		}
+	for_each_set_bit(nr, commit->taken, commit->nr_sectors) {
 		/* A full barrier: who changes the maps after we have read them sets it again. */
 		test_and_clear_bit(nr, commit->dirty);
-		repl_map_save(commit->rs, nr, epoch, &commit->batch[n]);
-		commit->batch_sector[n++] = nr;
-		*sector = nr + 1;
+		if (n < BATCH_SECTORS)
+			repl_map_save(commit->rs, nr, epoch, &commit->batch[n++]);
 		cond_resched();
 	}
 	return n;
 }
 
-static int write_batch(struct repl_commit *commit, unsigned int n, bool merging)
+static void prefetch_taken(struct repl_commit *commit, u32 nr)
 {
-	unsigned int i;
-	int r = 0;
+	unsigned int n = 0;
 
-	for (i = 0; i < n; i++)
-		repl_meta_prefetch(commit->meta, commit->batch_sector[i]);
-	for (i = 0; !r && i < n; i++)
-		r = repl_meta_replace(commit->meta, commit->batch_sector[i], &commit->batch[i],
-				      merging);
-	return r;
+	for_each_set_bit_from(nr, commit->taken, commit->nr_sectors) {
+		if (n++ == BATCH_SECTORS)
+			break;
+		repl_meta_prefetch(commit->meta, nr);
+	}
+}
+
+/*
+ * After the flush: write the map sectors that are taken. One that was not copied before
+ * is read now. If it has been changed since, it may name chunks that the flush did not
+ * catch; so it stays taken, for another flush.
+ */
+static int write_taken(struct repl_commit *commit, unsigned int copied, bool merging)
+{
+	u64 epoch = repl_meta_epoch(commit->meta);
+	const struct repl_meta_maps *maps;
+	unsigned int n = 0;
+	u32 nr;
+	int r;
+
+	for_each_set_bit(nr, commit->taken, commit->nr_sectors) {
+		if (n % BATCH_SECTORS == 0)
+			prefetch_taken(commit, nr);
+		if (n < copied) {
+			maps = &commit->batch[n];
+		} else {
+			maps = &commit->maps;
+			repl_map_save(commit->rs, nr, epoch, &commit->maps);
+		}
+		/* Under the regions' locks, which were taken to read it, both are changed. */
+		if (n++ >= copied && test_bit(nr, commit->dirty))
+			continue;
+		r = repl_meta_replace(commit->meta, nr, maps, merging);
+		if (r)
+			return r;
+		__clear_bit(nr, commit->taken);
+		cond_resched();
+	}
+	return repl_meta_commit(commit->meta);
 }
 
 /* What the maps, as they will be written, say about active and secondary is true. */
@@ -201,57 +230,47 @@ static int flush_data(struct repl_set *rs, bool merging)
 	return r;
 }
 
-static bool is_dirty(struct repl_commit *commit, u32 sector)
+/* One flush, and what it allows to be written. Returns 1 if map sectors are left. */
+static int commit_taken(struct repl_commit *commit, bool merging)
 {
-	return find_next_bit(commit->dirty, commit->nr_sectors, sector) < commit->nr_sectors;
-}
+	unsigned int copied = copy_batch(commit);
+	int r = flush_data(commit->rs, merging);
 
-/* Take, flush and write a batch. Returns 1 if there may be more. */
-static int commit_batch(struct repl_commit *commit, u32 *sector, bool merging)
-{
-	unsigned int i, n;
-	int r;
-
-	n = take_batch(commit, sector);
-	r = flush_data(commit->rs, merging);
-	if (r) {
-		for (i = 0; i < n; i++)
-			set_dirty(commit, commit->batch_sector[i]);
+	if (r || !copied)
 		return r;
-	}
-	if (write_batch(commit, n, merging)) {
+	if (write_taken(commit, copied, merging)) {
 		commit_fail(commit);
 		return -EIO;
 	}
-	return n && is_dirty(commit, *sector);
+	return !bitmap_empty(commit->taken, commit->nr_sectors);
 }
 
 /*
  * Make durable what the view holds. If not by a @flush, then the data of who waits is
  * durable, and so are its bits unless something is dirty.
+ *
+ * All that is dirty now shares one flush. What is changed meanwhile may take more of
+ * them, but no more than one for each BATCH_SECTORS.
  */
 static int commit_maps(struct repl_commit *commit, bool flush)
 {
 	/* Not rs->stage, which another may change while we are at it. */
 	bool merging = commit->state.stage != REPL_RUNNING;
-	u32 sector = 0;
-	int more;
+	u32 nr;
+	int r;
 
 	if (commit->failed)
 		return -EIO;
-	if (!flush && !is_dirty(commit, 0))
+	if (!flush && !is_dirty(commit))
 		return 0;
+	bitmap_copy(commit->taken, commit->dirty, commit->nr_sectors);
 	do {
-		more = commit_batch(commit, &sector, merging);
-	} while (more > 0);
-	if (commit->failed || !sector)
-		return more;
-	/* Even if a later batch's data could not be flushed: nothing is left half done. */
-	if (repl_meta_commit(commit->meta)) {
-		commit_fail(commit);
-		return -EIO;
-	}
-	return more;
+		r = commit_taken(commit, merging);
+	} while (r > 0);
+	/* What could not be written is tried again by the next commit. */
+	for_each_set_bit(nr, commit->taken, commit->nr_sectors)
+		set_dirty(commit, nr);
+	return r;
 }
 
 static void commit_flushes(struct repl_commit *commit, struct list_head *ios, bool flush)
@@ -572,8 +591,9 @@ int repl_commit_create(struct repl_set *rs, const char *view, char *why, size_t 
 	INIT_LIST_HEAD(&commit->flushes);
 	commit->nr_sectors = DIV_ROUND_UP_ULL(rs->nr_chunks, REPL_META_CHUNKS);
 	commit->dirty = kvcalloc(BITS_TO_LONGS(commit->nr_sectors), sizeof(long), GFP_KERNEL);
+	commit->taken = kvcalloc(BITS_TO_LONGS(commit->nr_sectors), sizeof(long), GFP_KERNEL);
 	commit->wq = alloc_ordered_workqueue("dm-repl-commit", WQ_MEM_RECLAIM);
-	if (!commit->dirty || !commit->wq)
+	if (!commit->dirty || !commit->taken || !commit->wq)
 		return -ENOMEM;
 	r = repl_meta_open(dev, bdev_nr_sectors(dev), &geometry, &commit->meta, &commit->state,
 			   why, len);
@@ -613,5 +633,6 @@ void repl_commit_destroy(struct repl_set *rs)
 	if (commit->wq)
 		destroy_workqueue(commit->wq);
 	kvfree(commit->dirty);
+	kvfree(commit->taken);
 	kvfree(commit);
 }

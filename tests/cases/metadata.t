@@ -207,6 +207,53 @@ ok "writes with FUA" fua 0
 is "$(held_on_device)/8192 256/8192" "$(status_field view 5) 256/8192" "are recorded"
 remove_both
 
+diag "a FLUSH of the view after writes all over it"
+# More map sectors than are copied before a flush: one for each 7.75 MiB.
+nulldisks 4 2048 cache_size=64
+mem=(/dev/nullb0 /dev/nullb1 /dev/nullb2 /dev/nullb3)
+for ((i = 0; i < 4; i++)); do
+	dm_linear "${legs[i]}" "${mem[i]}"
+done
+both
+scatter() {
+	fio --name=scatter --filename=$view --rw=write:8188k --bs=4k --io_size=968k --offset="$1" \
+		--direct=1 --ioengine=libaio --iodepth=32 > /dev/null
+}
+ok "242 chunks" scatter 0
+bios_begin
+flush $view
+is "$(log active)" "active F;" "are recorded by one flush of active"
+like "$(log meta)" "^(meta [RW] [^;]*;)+meta F;$" "and one of the metadata device"
+before=$(dmsetup status view)
+ok "again" again
+is "$(dmsetup status view)" "$before" "all of them"
+
+diag "writes that complete while active is being flushed"
+dm_table active "0 $(sectors "${mem[1]}") delay ${mem[1]} 0 0 ${mem[1]} 0 0 ${mem[1]} 0 2000"
+ok "242 chunks more" scatter 4k
+bios_begin
+flush $view &
+flush=$!
+flushing() {
+	[ "$(log active)" = "active F;" ]
+}
+ok "a flush has begun" wait_for 20 flushing
+# One in a map sector that is copied before the flush, one in a map sector that is not and
+# that is alone in its block.
+fill $view 0x44 8k 4k
+fill $view 0x44 $((241 * 8192 + 8))k 4k
+is "$(log active meta)" "active F;active W 16+8;active W 3948560+8;" "and two writes are done meanwhile"
+ok "the flush ends" wait $flush
+sent=$(log active meta)
+sent=${sent#*active W 3948560+8;}
+ok "a map that names the second one" eval '[[ $sent == *"active F;"*"meta W 256+8;"* ]]'
+ok "is written after another flush" eval '[[ ${sent%%active F;*} != *"meta W 256+8;"* ]]'
+flush $view
+before=$(dmsetup status view)
+ok "again" again
+is "$(dmsetup status view)" "$before" "all of them are there"
+remove_both
+
 diag "1 TiB in chunks of 4 KiB"
 ramdisks 1 68
 length=$((1 << 31)) end=$((1048576 - 1))

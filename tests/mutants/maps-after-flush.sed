@@ -2,8 +2,7 @@
 # file: commit.c
 #
 # The maps that are written have chunks that active got after its flush.
-/^static int commit_batch/,/^}/ {
-	s/unsigned int i, n;/unsigned int i, n = 0;/
-	/n = take_batch(commit, sector);/d
-	s/^\tif (write_batch(/\tn = take_batch(commit, sector);\n&/
+/^static int commit_taken/,/^}/ {
+	s/unsigned int copied = copy_batch(commit);/unsigned int copied;/
+	s/^\tif (r || !copied)/\tcopied = copy_batch(commit);\n&/
 }
