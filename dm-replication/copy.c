@@ -8,6 +8,10 @@
  * cleared just to be overwritten, which is most of what kcopyd would cost here. Who
  * gets none waits until some are free.
  *
+ * There may be hundreds of small sets. The copies of a small set own one page each,
+ * which is enough for progress, and borrow what a larger part needs from the pages
+ * that the set has to spare.
+ *
  * What an io has copied is a job. It begins with one copy, which carries it, and
  * takes more if it is long and nobody waits for them; each copies a part, then the
  * next. All but a job's start is done by one work, so it needs no lock.
@@ -23,7 +27,10 @@
 
 #define REPL_COPIES		32U
 #define REPL_COPY_PAGES		DIV_ROUND_UP(SZ_256K, PAGE_SIZE)
-#define REPL_COPY_SECTORS	(REPL_COPY_PAGES << PAGE_SECTORS_SHIFT)
+
+/* All copies of a set together have a 16th of its length, if not less than this. */
+#define REPL_COPIES_SHARE	16U
+#define REPL_COPIES_MIN_PAGES	(REPL_COPIES + REPL_COPY_PAGES)
 
 /* Copies of one job at once. */
 #define REPL_JOB_COPIES		16
@@ -54,10 +61,35 @@ struct repl_copy {
 	enum repl_dev from;
 	sector_t sector;
 	unsigned int sectors;
+	unsigned int nr_pages;		/* it has: its own, then borrowed ones */
 	struct bio bio;
 	struct bio_vec vecs[REPL_COPY_PAGES];
 	struct page *pages[REPL_COPY_PAGES];
 };
+
+/* How many pages the copies of a set have together. */
+static unsigned int count_pages(struct repl_set *rs)
+{
+	u64 pages = div_u64(rs->len >> PAGE_SECTORS_SHIFT, REPL_COPIES_SHARE);
+
+	return clamp_t(u64, pages, REPL_COPIES_MIN_PAGES, REPL_COPIES * REPL_COPY_PAGES);
+}
+
+static int alloc_more_pages(struct page **pages, unsigned int *nr, unsigned int end)
+{
+	for (; *nr < end; (*nr)++) {
+		pages[*nr] = alloc_page(GFP_KERNEL);
+		if (!pages[*nr])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void free_all_pages(struct page **pages, unsigned int nr)
+{
+	while (nr)
+		__free_page(pages[--nr]);
+}
 
 /**
  * repl_copies_create - allocate the copies of a set
@@ -68,20 +100,21 @@ struct repl_copy {
  */
 int repl_copies_create(struct repl_set *rs)
 {
-	unsigned int i, j;
+	unsigned int i, total = count_pages(rs);
 
+	rs->own_pages = total < REPL_COPIES * REPL_COPY_PAGES ? 1 : REPL_COPY_PAGES;
+	total -= REPL_COPIES * rs->own_pages;
+	rs->spare_pages = kcalloc(total, sizeof(*rs->spare_pages), GFP_KERNEL);
 	rs->copies = kvcalloc(REPL_COPIES, sizeof(*rs->copies), GFP_KERNEL);
-	if (!rs->copies)
+	if (!rs->copies || !rs->spare_pages ||
+	    alloc_more_pages(rs->spare_pages, &rs->nr_spare_pages, total))
 		return -ENOMEM;
 	for (i = 0; i < REPL_COPIES; i++) {
 		struct repl_copy *copy = &rs->copies[i];
 
 		copy->rs = rs;
-		for (j = 0; j < REPL_COPY_PAGES; j++) {
-			copy->pages[j] = alloc_page(GFP_KERNEL);
-			if (!copy->pages[j])
-				return -ENOMEM;
-		}
+		if (alloc_more_pages(copy->pages, &copy->nr_pages, rs->own_pages))
+			return -ENOMEM;
 		list_add(&copy->free, &rs->free_copies);
 	}
 	rs->nr_free_copies = REPL_COPIES;
@@ -96,13 +129,13 @@ int repl_copies_create(struct repl_set *rs)
  */
 void repl_copies_destroy(struct repl_set *rs)
 {
-	unsigned int i, j;
+	unsigned int i;
 
 	for (i = 0; rs->copies && i < REPL_COPIES; i++)
-		for (j = 0; j < REPL_COPY_PAGES; j++)
-			if (rs->copies[i].pages[j])
-				__free_page(rs->copies[i].pages[j]);
+		free_all_pages(rs->copies[i].pages, rs->copies[i].nr_pages);
+	free_all_pages(rs->spare_pages, rs->nr_spare_pages);
 	kvfree(rs->copies);
+	kfree(rs->spare_pages);
 }
 
 /* wait_lock held; NULL: there is none free, or somebody was here before. */
@@ -119,6 +152,38 @@ static struct repl_copy *take(struct repl_set *rs)
 		rs->nr_free_copies--;
 	}
 	return copy;
+}
+
+/* Let a copy have so many pages, or as many as there are to spare. */
+static void borrow_pages(struct repl_copy *copy, unsigned int wanted)
+{
+	struct repl_set *rs = copy->rs;
+	unsigned int n;
+
+	if (likely(wanted <= copy->nr_pages))
+		return;
+	spin_lock_irq(&rs->wait_lock);
+	n = min(wanted - copy->nr_pages, rs->nr_spare_pages);
+	rs->nr_spare_pages -= n;
+	memcpy(copy->pages + copy->nr_pages, rs->spare_pages + rs->nr_spare_pages,
+	       n * sizeof(*copy->pages));
+	spin_unlock_irq(&rs->wait_lock);
+	copy->nr_pages += n;
+}
+
+/* wait_lock held. */
+static void return_pages(struct repl_copy *copy)
+{
+	struct repl_set *rs = copy->rs;
+	unsigned int n = copy->nr_pages - rs->own_pages;
+
+	lockdep_assert_held(&rs->wait_lock);
+	if (likely(!n))
+		return;
+	memcpy(rs->spare_pages + rs->nr_spare_pages, copy->pages + rs->own_pages,
+	       n * sizeof(*copy->pages));
+	rs->nr_spare_pages += n;
+	copy->nr_pages = rs->own_pages;
 }
 
 /**
@@ -143,13 +208,23 @@ struct repl_copy *repl_copy_get(struct repl_io *io)
 	return copy;
 }
 
-/* One more for a job that has one. */
-static struct repl_copy *get_more(struct repl_set *rs)
+/* How many pages the next part of a job that has more would fill. */
+static unsigned int pages_wanted(struct repl_copy *job)
 {
-	struct repl_copy *copy;
+	sector_t left = job->run_end - job->at;
+
+	return min_t(sector_t, DIV_ROUND_UP(left, PAGE_SECTORS), REPL_COPY_PAGES);
+}
+
+/* One more for a job that has one, if there are pages for its part. */
+static struct repl_copy *get_more(struct repl_copy *job)
+{
+	struct repl_copy *copy = NULL;
+	struct repl_set *rs = job->rs;
 
 	spin_lock_irq(&rs->wait_lock);
-	copy = take(rs);
+	if (pages_wanted(job) <= rs->own_pages + rs->nr_spare_pages)
+		copy = take(rs);
 	spin_unlock_irq(&rs->wait_lock);
 	return copy;
 }
@@ -160,6 +235,7 @@ static void put(struct repl_copy *copy)
 	bool run;
 
 	spin_lock_irq(&rs->wait_lock);
+	return_pages(copy);
 	list_add(&copy->free, &rs->free_copies);
 	rs->nr_free_copies++;
 	/*
@@ -258,10 +334,13 @@ static bool job_more(struct repl_copy *job)
 static void cut_part(struct repl_copy *copy)
 {
 	struct repl_copy *job = copy->job;
+	sector_t most;
 
+	borrow_pages(copy, pages_wanted(job));
+	most = copy->nr_pages << PAGE_SECTORS_SHIFT;
 	copy->from = job->run_dev;
 	copy->sector = job->at;
-	copy->sectors = min_t(sector_t, job->run_end - job->at, REPL_COPY_SECTORS);
+	copy->sectors = min(job->run_end - job->at, most);
 	job->at += copy->sectors;
 }
 
@@ -273,7 +352,7 @@ static void job_spread(struct repl_copy *job)
 	job->spread = false;
 	read_part(job);
 	while (job->busy < REPL_JOB_COPIES && job_more(job)) {
-		copy = get_more(job->rs);
+		copy = get_more(job);
 		if (!copy)
 			break;
 		copy->job = job;

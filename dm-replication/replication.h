@@ -189,6 +189,9 @@ struct repl_set {
 
 	struct list_head free_copies;	/* wait_lock; struct repl_copy, by free */
 	unsigned int nr_free_copies;	/* wait_lock */
+	unsigned int own_pages;		/* of each copy; constant after creation */
+	unsigned int nr_spare_pages;	/* wait_lock; that copies may borrow: */
+	struct page **spare_pages;	/* wait_lock */
 	struct llist_head done_copies;	/* lock-free; struct repl_copy, by done */
 	struct work_struct copy_work;
 

@@ -100,6 +100,23 @@ queue() {
 }
 
 diag "memory"
+free_mib() {
+	awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo
+}
+# Each has the memory that its length asks for, and not 8 MiB.
+before=$(free_mib)
+for ((i = 0; i < 40; i++)); do
+	dmsetup create --concise "a$i,,,,0 2048 zero;h$i,,,,0 2048 zero;s$i,,,,0 2048 zero"
+	secondary_create v$i /dev/mapper/a$i /dev/mapper/h$i /dev/mapper/s$i 8
+done
+taken=$((before - $(free_mib)))
+is "$(dm_names | grep -c '^v')" 40 "40 views of 1 MiB"
+# A device of device-mapper's own takes as much as its copies do.
+ok "they take $taken MiB" [ $taken -le 100 ]
+for ((i = 0; i < 40; i++)); do
+	dmsetup remove v$i a$i h$i s$i
+done
+
 # Of the rest most are locks, which take more where lockdep looks at them.
 overhead=80
 [ ! -e /proc/lockdep ] || overhead=25
