@@ -46,6 +46,9 @@ diag "the unit and the rules"
 unit=usr/lib/systemd/system/dmrepctl@.service
 is "$(sed -n 's/^Exec//p' "$root/$unit" | tr '\n' ' ')" \
 	"Start=/usr/sbin/dmrepctl up %i Stop=/usr/sbin/dmrepctl down %i " "the unit runs what is installed"
+is "$(sed -n '/^Restart/p; /^StartLimit/p' "$root/$unit" | tr '\n' ' ')" \
+	"StartLimitIntervalSec=1h StartLimitBurst=60 Restart=on-failure RestartSec=10 RestartPreventExitStatus=2 3 " \
+	"it tries again what may come, and not what was refused"
 if command -v systemd-analyze > /dev/null; then
 	# It looks whether the program is there.
 	sed "s:=/usr:=$root/usr:" "$root/$unit" > "$scratch/dmrepctl@.service"
