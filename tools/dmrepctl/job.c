@@ -12,6 +12,7 @@
 #include "interrupt.h"
 #include "job.h"
 #include "progress.h"
+#include "stale.h"
 #include "units.h"
 #include "use.h"
 
@@ -252,7 +253,7 @@ static enum outcome confirm(const struct device *view)
 enum outcome failover_command(const struct invocation *in)
 {
 	struct device device;
-	enum outcome outcome = get_recipient(in, &device);
+	enum outcome outcome = get_recipient(in, &device), recorded;
 
 	if (!outcome && device.status.mode != MODE_SECONDARY)
 		outcome = error(FAILED, "%s: this is a %s; it is the view that fails over",
@@ -261,15 +262,18 @@ enum outcome failover_command(const struct invocation *in)
 		return outcome;
 	if (device.status.stage == STAGE_DONE) {
 		warning("%s: stage done: there is nothing to do", device.name);
-		return DONE;
+		return check_recorded(&device);
 	}
 	if (device.status.stage == STAGE_RUNNING && !has_option(in, "yes"))
 		outcome = confirm(&device);
 	if (!outcome)
 		outcome = send_message(&device, "failover", NULL, 0);
-	if (outcome || has_option(in, "no-wait"))
+	if (outcome)
 		return outcome;
 	if (!refresh_device(&device))
 		return error(FAILED, "%s: it has been removed", device.name);
-	return follow_merge(&device);
+	if (!has_option(in, "no-wait"))
+		outcome = follow_merge(&device);
+	recorded = check_recorded(&device);
+	return outcome ? outcome : recorded;
 }

@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "plan.h"
+#include "stale.h"
 #include "units.h"
 
 /*
@@ -183,7 +184,7 @@ static enum outcome check_set(struct plan *plan, const struct metadata_super *su
 {
 	const char *path = plan->devices[PLAN_METADATA].path, *kind = plan->kind->name;
 	bool primary = plan->kind->mode == MODE_PRIMARY;
-	char unit[SIZE_TEXT_BYTES];
+	char unit[SIZE_TEXT_BYTES], lacks[STALE_BYTES];
 
 	if (super->primary != primary)
 		return error(REFUSED, "metadata device %s: it belongs to a %s, not a %s; if it is not needed any more, dmrepctl format %s",
@@ -195,6 +196,9 @@ static enum outcome check_set(struct plan *plan, const struct metadata_super *su
 		return error(REFUSED, "metadata device %s: its %s has %s of %s; take that, or, if it is not needed any more, dmrepctl format %s",
 			     path, primary ? kind : "set", plan->kind->unit.plural,
 			     format_size(super->chunk_sectors * (u64)SECTOR_BYTES, unit), path);
+	if (strcmp(super->stage, "done") && find_stale_note(super->view, lacks))
+		return error(REFUSED, "metadata device %s: it had failed, and does not have %s: with what it has, newer data would be overwritten; dmrepctl format --force %s, then it is a new one",
+			     path, lacks, path);
 	plan->comes_back = true;
 	/* The target has it come back under no other. */
 	if (super->view[0])

@@ -17,6 +17,7 @@
 #include "progress.h"
 #include "resync.h"
 #include "signature.h"
+#include "stale.h"
 #include "units.h"
 
 /* So long a replica that had failed may take to answer, and so often we look meanwhile. */
@@ -24,6 +25,8 @@
 #define ANSWER_INTERVAL		250000	/* microseconds */
 
 #define MAX_WORDS	32
+
+#define NEW_REPLICA	"the new replica"
 
 const struct option_spec resync_options[] = {
 	{ "no-wait", 0, NULL, "do not wait until it is in sync" },
@@ -316,7 +319,7 @@ enum outcome swap_replica_command(const struct invocation *in)
 	struct device device;
 	struct table table;
 	enum outcome outcome = get_primary(in, &device);
-	bool insync;
+	bool insync, stale;
 
 	if (!outcome && device.status.stage == STAGE_DONE)
 		outcome = error(FAILED, "%s: stage done: it does not write to a replica any more",
@@ -332,16 +335,23 @@ enum outcome swap_replica_command(const struct invocation *in)
 	if (outcome)
 		return outcome;
 	insync = has_option(in, "insync");
+	stale = !insync && !strcmp(device.status.metadata, "fail");
 	new_table(&table, &replica, insync, text);
 	/* What the old way to the disk still has in a cache must not come after the new one's. */
 	outcome = change_table(&device, text, insync && !sync_is(&device, "degraded"));
-	if (!outcome)
+	if (!outcome) {
 		warn_of_config(&device, &replica);
+		if (stale)
+			keep_stale_note(&device, NEW_REPLICA);
+	}
 	if (outcome || has_option(in, "no-wait") || is_filter(&table))
 		return outcome;
 	if (!refresh_device(&device))
 		return error(FAILED, "%s: it has been removed", device.name);
-	if (device.status.stage != STAGE_RUNNING)
-		return DONE;
-	return follow_resync(&device, region_bytes(&table));
+	if (device.status.stage == STAGE_RUNNING)
+		outcome = follow_resync(&device, region_bytes(&table));
+	/* That was forced, so it is no failure. */
+	if (stale)
+		error_stale(&device, NEW_REPLICA);
+	return outcome;
 }

@@ -1,0 +1,101 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# timeout: 300
+#
+# A metadata device that failed and works again: dmrepctl says what it could not record, and
+# up and create do not believe it, for newer data would be overwritten.
+. tests/lib.sh
+. tests/dmrepctl.sh
+
+S=/dev/ram0 A=/dev/ram1 H=/dev/ram2 M=/dev/mapper/meta view=/dev/mapper/view
+ramdisks 6 16
+cat > "$scratch/conf" <<-END
+	view { mode = "secondary" secondary = "$S" active = "$A" hidden = "$H" metadata = "$M" ingress = "in" }
+END
+up() {
+	dmrepctl up --config "$scratch/conf"
+}
+
+down() {
+	dmrepctl down --config "$scratch/conf"
+}
+
+# lacks NAME WHAT: the sentence
+lacks() {
+	echo "dmrepctl: $1: its metadata device $(dm_column meta major):$(dm_column meta minor) has failed, and does not have $2. Before $1 is made again, that device has to be zeroed: dmrepctl format --force. Otherwise the next start believes what the device had before, and newer data is overwritten"
+}
+
+# A view with data of its own, and a metadata device that has gone
+view_without_metadata() {
+	dm_linear meta /dev/ram3
+	dd if=/dev/zero of=$M bs=4k count=1 oflag=direct status=none
+	fill $S 0x11
+	ok "up" up
+	fill $view 0x22 0 1M
+	sync $view
+	fill /dev/mapper/in 0x33 8M 1M
+	dm_error meta
+}
+
+# What was written after the failover is there, and up does not undo it.
+newer_data_stays() {
+	dm_linear meta /dev/ram3
+	says 3 "dmrepctl: $scratch/conf: view: metadata device $M: it had failed, and does not have the failover: with what it has, newer data would be overwritten; dmrepctl format --force $M, then it is a new one" \
+		up
+	says_like 3 "dmrepctl: metadata device $M: it had failed, and does not have the failover: .*" \
+		create secondary view -s $S -a $A -H $H -m $M --force
+	ok "what was written after the failover is on the disk" verify $S 0x99
+	says 0 "" format --force $M
+	says 0 "" up
+	ok "and in a new view" verify $view 0x99
+	says 0 "" down
+	dmsetup remove meta
+}
+
+diag "a failover that is waited for"
+view_without_metadata
+says_like 1 "view: merging .*view: done, 2 MiB merged in [0-9]+ s $(lacks view "the failover")" \
+	failover view --yes
+is "$(stage view)" "done" "it is done"
+says 1 "dmrepctl: view: stage done: there is nothing to do $(lacks view "the failover")" failover view
+ok "a write" fill $view 0x99
+says 0 "" down
+newer_data_stays
+
+diag "one that is not"
+view_without_metadata
+says 1 "$(lacks view "the failover")" failover view --yes --no-wait
+ok "it is done" wait_for 20 stage_is view "done"
+fill $view 0x99
+dmsetup remove in
+dmsetup remove view
+newer_data_stays
+
+diag "a device that is recorded in time"
+dm_linear meta /dev/ram3
+dd if=/dev/zero of=$M bs=4k count=1 oflag=direct status=none
+ok "up" up
+says_like 0 "view: .*done.*" failover view --yes
+dm_error meta
+says 0 "dmrepctl: view: stage done: there is nothing to do" failover view
+says 0 "" down
+dm_linear meta /dev/ram3
+says 0 "" up
+is "$(stage view)" "done" "it comes back as it was"
+says 0 "" down
+
+diag "a primary that gets another replica"
+dd if=/dev/zero of=$M bs=4k count=1 oflag=direct status=none
+says 0 "" create primary p -l $S -r /dev/ram4 -m $M
+says_like 0 "(p: copying .*)?p: in sync.*" resync p
+dm_error meta
+eio "a write that has to be noted" pattern write /dev/mapper/p 0x44 0 4k
+says_like 0 "(p: copying .*)?p: in sync.* $(lacks p "the new replica")" swap-replica p /dev/ram5 --force
+dmrepctl remove p
+dm_linear meta /dev/ram3
+says_like 3 "dmrepctl: metadata device $M: it had failed, and does not have the new replica: .*" \
+	create primary p -l $S -r /dev/ram4 -m $M
+says 0 "" format --force $M
+says 0 "" create primary p -l $S -r /dev/ram4 -m $M --force
+says 0 "" remove p
+done_testing

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Metadata devices that failed, and so do not have what has happened since. When such a
+ * device works again, what it says would be believed. So this host keeps a note.
+ */
+#ifndef DMREPCTL_STALE_H
+#define DMREPCTL_STALE_H
+
+#include "device.h"
+
+#define STALE_BYTES	128
+
+/* Its metadata device has failed, and does not have @what: keep a note. */
+void keep_stale_note(const struct device *device, const char *what);
+
+/* The same, said aloud, with what to do. */
+enum outcome error_stale(const struct device *device, const char *what);
+
+/* Of a view that has failed over, or is done: whether its metadata device has that. */
+enum outcome check_recorded(const struct device *device);
+
+/* Whether there is a note on what was of this UUID; @what it is that the metadata lacks. */
+bool find_stale_note(const char *uuid, char what[STALE_BYTES]);
+
+#endif
