@@ -204,7 +204,9 @@ says 1 "dmrepctl: this needs root, for device-mapper does: try sudo" as_nobody "
 
 diag "without the module"
 rmmod dm_replication
-says 0 "" status
+not_loaded="dmrepctl: the module dm-replication is not loaded, so there are no devices; modprobe dm-replication loads it, and so do dmrepctl create and dmrepctl up"
+says 1 "$not_loaded" status
+says 1 "$not_loaded" list --reportformat json
 says_like 1 "dmrepctl: the module dm-replication is not loaded, and modprobe does not find it: .*" \
 	"${create[@]}" -m none
 echo "install dm-replication insmod $REPL_MODULE" > /etc/modprobe.d/dm-replication.conf

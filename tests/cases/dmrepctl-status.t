@@ -68,7 +68,26 @@ says 0 "view done 48 48 100.00" status --noheadings \
 	-o name,stage,merged_chunks,to_merge_chunks,progress view
 valid "what has failed over"
 
+diag "fields that are given twice, and help"
+say_header() {
+	dmrepctl status "$@" | head -n 1
+}
+usual="Name Mode Stage Epoch Active Hidden Merge% Sync #Dirty Meta Error Top"
+says 0 "$usual" say_header -o +dirty_regions
+says 0 "$usual #Regions" say_header -o +total_regions,DIRTY_REGIONS,total_regions,name
+says 0 "Name Stage" say_header -o name,stage,name
+says 0 "$(say_header -o all | squeeze)" say_header -o +all
+fields=$(dmrepctl status -o help | squeeze)
+for words in "-o +help" "-o name,help" "-O help" "-O ?" "-S help"; do
+	# shellcheck disable=SC2086 # two words
+	says 0 "$fields" status $words
+done
+
 diag "wrong usage"
+says 2 "dmrepctl: --select: no device has the stage runnig: it is none, running, failover, failover-failed or done" \
+	status -S stage=runnig
+says_like 2 "dmrepctl: --options : there is no field in it; .*" status -o ""
+says_like 2 "dmrepctl: --options ,: there is no field in it; .*" list -o ,
 says 2 "dmrepctl: Unrecognised field: frobnicate; dmrepctl status -o help tells the fields" \
 	status -o frobnicate
 says 2 "dmrepctl: Unrecognised selection field: x; dmrepctl status -o help tells the fields" \

@@ -45,6 +45,11 @@ static const struct {
 
 static_assert(ARRAY_SIZE(limits) == ARRAY_SIZE(kinds));
 
+const char *metadata_error_name(unsigned int nr)
+{
+	return nr < ARRAY_SIZE(errors) ? errors[nr] : NULL;
+}
+
 u64 metadata_need(u64 len, u32 chunk_sectors)
 {
 	return repl_meta_size(len, chunk_sectors);

@@ -47,6 +47,9 @@ struct metadata_map {
 	u64 active[MAP_WORDS], hidden[MAP_WORDS];	/* one bit a chunk */
 };
 
+/* The errors that a set can have, "-" for none being the first; NULL behind the last one. */
+const char *metadata_error_name(unsigned int nr);
+
 /* How many sectors the metadata of such a disk needs; as the target says it. */
 u64 metadata_need(u64 len, u32 chunk_sectors);
 

@@ -11,6 +11,7 @@
 
 #include "library.h"
 #include "report.h"
+#include "select.h"
 #include "units.h"
 
 /*
@@ -507,7 +508,9 @@ enum outcome print_report(const struct report_options *options, const struct dev
 	report = new_report(options, &style);
 	if (!report)
 		return bad_report();
-	outcome = add_rows(report, list, all);
+	outcome = check_selection(options->select, all);
+	if (!outcome)
+		outcome = add_rows(report, list, all);
 	if (!outcome)
 		outcome = output(options, report);
 	dm_report_free(report);

@@ -31,20 +31,52 @@ const struct option_spec report_options[] = {
 	{ 0 }
 };
 
+/* Whether the list has the field. libdevmapper takes fields in either case. */
+static bool has_field(const char *fields, const char *field, size_t len)
+{
+	size_t n;
+
+	for (; *fields; fields += n + !!fields[n]) {
+		n = strcspn(fields, ",");
+		if (n == len && !strncasecmp(fields, field, len))
+			return true;
+	}
+	return false;
+}
+
+static bool asks_for_help(const char *fields)
+{
+	return fields && (has_field(fields, "help", 4) || has_field(fields, "?", 1));
+}
+
+/* A field is shown once, however often it is given. */
+static void add_fields(char *all, const char *fields)
+{
+	size_t n, len = strlen(all);
+
+	for (; *fields; fields += n + !!fields[n]) {
+		n = strcspn(fields, ",");
+		if (n && !has_field(all, fields, n))
+			len += sprintf(all + len, "%s%.*s", len ? "," : "", (int)n, fields);
+	}
+}
+
 /* "+top" is what is there anyway, and the top. In memory of its own. */
 static char *chosen_fields(const char *fields, const char *usual)
 {
-	size_t len;
+	bool more = fields && *fields == '+';
 	char *all;
 
-	if (!fields)
-		return strdup(usual);
-	if (*fields != '+')
-		return strdup(fields);
-	len = strlen(usual) + strlen(fields) + 1;
-	all = malloc(len);
-	if (all)
-		snprintf(all, len, "%s,%s", usual, fields + 1);
+	/* It has the usual ones too. */
+	if (more && has_field(fields + 1, "all", 3))
+		return strdup("all");
+	all = calloc(1, strlen(usual) + (fields ? strlen(fields) : 0) + 2);
+	if (!all)
+		return NULL;
+	if (!fields || more)
+		add_fields(all, usual);
+	if (fields)
+		add_fields(all, fields + more);
 	return all;
 }
 
@@ -77,7 +109,13 @@ static enum outcome parse_report_options(const struct invocation *in, const char
 	options->json = format && !strcmp(format, "json");
 	fit_terminal(in, options);
 	options->fields = chosen_fields(option(in, "options"), usual);
-	return options->fields ? DONE : out_of_memory();
+	if (!options->fields)
+		return out_of_memory();
+	if (*options->fields)
+		return DONE;
+	free((void *)options->fields);
+	return error(WRONG_USAGE, "--options %s: there is no field in it; dmrepctl status -o help tells the fields",
+		     option(in, "options"));
 }
 
 /* Those of the list that have been named; all, if none has. */
@@ -107,6 +145,16 @@ static enum outcome choose_devices(const struct invocation *in, const struct dev
 	return outcome;
 }
 
+/* None may mean that nothing was set up, or that nothing can be. */
+static enum outcome check_loaded(const struct invocation *in, const struct device_list *all)
+{
+	u32 version[3];
+
+	if (in->argc || all->n || target_version(version))
+		return DONE;
+	return error(FAILED, "the module dm-replication is not loaded, so there are no devices; modprobe dm-replication loads it, and so do dmrepctl create and dmrepctl up");
+}
+
 static enum outcome report_devices(const struct invocation *in,
 				   const struct report_options *options)
 {
@@ -116,7 +164,9 @@ static enum outcome report_devices(const struct invocation *in,
 	outcome = list_devices(&all);
 	if (outcome)
 		return outcome;
-	outcome = choose_devices(in, &all, &chosen);
+	outcome = check_loaded(in, &all);
+	if (!outcome)
+		outcome = choose_devices(in, &all, &chosen);
 	/* Of those that are, even if another is not. */
 	if (chosen.n || !outcome) {
 		printed = print_report(options, &chosen, &all);
@@ -166,7 +216,8 @@ static enum outcome report_command(const struct invocation *in, const char *usua
 
 	if (outcome)
 		return outcome;
-	if (!strcmp(options.fields, "help")) {
+	if (asks_for_help(options.fields) || asks_for_help(options.sort) ||
+	    asks_for_help(options.select)) {
 		print_fields();
 	} else {
 		outcome = devices_available();

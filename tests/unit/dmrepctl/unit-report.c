@@ -110,6 +110,12 @@ static void selected(void)
 		{ "error=~io$", "view2\n" },
 		{ "top=view || name=view2", "inlet\nview2\n" },
 		{ "name=nobody", "" },
+		{ "stage='none'", "" },
+		{ "sync=degraded || error=local-io,suspended=no", "" },
+		{ "!(stage=running) && metadata=\"rw\"", "view\n" },
+		{ "stage =~ over-f", "view2\n" },
+		{ "fence=\"\"", "view\nview2\n" },
+		{ "name='a stage=x'", "" },
 	};
 	struct report_options o = usual("name");
 	unsigned int i;
@@ -120,6 +126,38 @@ static void selected(void)
 		o.select = selections[i].select;
 		is(printed(&o, DONE), selections[i].names);
 	}
+}
+
+/* What no device can have selects nothing, which looks as if all was well. */
+static void misspelled(void)
+{
+	static const char * const selections[] = {
+		"stage=runnig", "stage=runnin", "stage=runningg", "stage=Running", "stage=", "stage!=don",
+		"stage=\"running \"", "stage=[running]", "Stage=x", "name=view && (stage = 'x')",
+		"mode=view", "sync=in-sync", "sync=\"resynch\"", "metadata=ro", "metadata = failed",
+		"error=merge", "error=none", "fence=closed", "suspended=1", "stage=~runnig",
+		"epoch>3,error=~iox", "name=\"stage=running\" || stage=failed",
+	};
+	struct report_options o = usual("name");
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(selections); i++) {
+		o.select = selections[i];
+		is(printed(&o, WRONG_USAGE), "");
+	}
+}
+
+/* But a module that is newer than the tool may say more. */
+static void newer(void)
+{
+	struct report_options o = usual("name");
+
+	o.headings = false;
+	o.select = "metadata=newer";
+	strcpy(devices[1].status.metadata, "newer");
+	is(printed(&o, DONE), "view\n");
+	strcpy(devices[1].status.metadata, "rw");
+	printed(&o, WRONG_USAGE);
 }
 
 static void json(void)
@@ -259,6 +297,8 @@ void test_report(void)
 	tables();
 	sorted();
 	selected();
+	misspelled();
+	newer();
 	json();
 	colours();
 	terminals();
