@@ -133,10 +133,15 @@ ok "it is degraded" wait_for 20 sync_is p degraded
 says 1 "dmrepctl: p: checkpoint: the replica is not in sync" checkpoint p
 says_like 1 "dmrepctl: p: the replica does not answer, with [0-9]+ of 16 regions dirty; dmrepctl resync p tries again" \
 	resync p
+says_like 1 "dmrepctl: p: the replica does not answer, with [0-9]+ of 16 regions dirty; dmrepctl resync p tries again" \
+	resync --no-wait p
 says 1 "I/O error occurred replica-io" get-error p
 says 3 "dmrepctl: p: the replica is not in sync, and would stay so; dmrepctl resync p first, or --force" stop p
 dm_linear replica /dev/ram1
+says 0 "" resync --no-wait p
+fails "it answers" sync_is p degraded
 says_like 0 "(p: copying .*)?p: in sync.*" resync p
+says 0 "" resync --no-wait p
 ok "the disks are equal" equal $L /dev/ram1
 
 diag "another one"

@@ -29,7 +29,7 @@
 #define NEW_REPLICA	"the new replica"
 
 const struct option_spec resync_options[] = {
-	{ "no-wait", 0, NULL, "do not wait until it is in sync" },
+	{ "no-wait", 0, NULL, "wait for the replica's answer only" },
 	{ 0 }
 };
 
@@ -93,6 +93,7 @@ struct waiting {
 	struct progress progress;
 	u64 region;		/* bytes */
 	u64 most;		/* dirty regions, so far */
+	bool answer;		/* nothing but the replica's answer is waited for */
 	bool begun;		/* it has been seen to copy */
 	bool gone;
 };
@@ -108,6 +109,8 @@ static bool has_ended(const struct waiting *waiting)
 	const struct device *device = waiting->device;
 
 	if (waiting->gone || device->status.stage != STAGE_RUNNING || sync_is(device, "insync"))
+		return true;
+	if (waiting->answer && !sync_is(device, "degraded"))
 		return true;
 	return sync_is(device, "degraded") &&
 		(waiting->begun || progress_seconds(&waiting->progress) >= ANSWER_SECONDS);
@@ -141,23 +144,45 @@ static void wait_for_sync(struct waiting *waiting)
 	progress_end(&waiting->progress);
 }
 
-static enum outcome follow_resync(struct device *device, u64 region)
+/* Whether it has come to what was waited for, or may still come to it. */
+static enum outcome check_replicated(const struct waiting *waiting)
 {
-	struct waiting waiting = { .device = device, .region = region };
-	char size[SIZE_TEXT_BYTES], time[SIZE_TEXT_BYTES];
+	const struct device *device = waiting->device;
 
-	progress_begin(&waiting.progress, device->name, "copying");
-	wait_for_sync(&waiting);
-	if (waiting.gone)
+	if (waiting->gone)
 		return error(FAILED, "%s: it has been removed", device->name);
 	if (device->status.stage != STAGE_RUNNING)
 		return error(FAILED, "%s: stage %s: it is not replicated any more", device->name,
 			     stage_name(device->status.stage));
 	if (sync_is(device, "degraded"))
 		return error(FAILED, "%s: the replica %s, with %llu of %llu regions dirty; dmrepctl resync %s tries again",
-			     device->name, waiting.begun ? "has failed" : "does not answer",
+			     device->name, waiting->begun ? "has failed" : "does not answer",
 			     device->status.dirty_regions, device->status.total_regions,
 			     device->name);
+	return DONE;
+}
+
+/* A degraded primary copies nothing: until the replica answers nothing has begun. */
+static enum outcome follow_answer(struct device *device)
+{
+	struct waiting waiting = { .device = device, .answer = true };
+
+	progress_begin(&waiting.progress, device->name, "copying");
+	wait_for_sync(&waiting);
+	return check_replicated(&waiting);
+}
+
+static enum outcome follow_resync(struct device *device, u64 region)
+{
+	struct waiting waiting = { .device = device, .region = region };
+	char size[SIZE_TEXT_BYTES], time[SIZE_TEXT_BYTES];
+	enum outcome outcome;
+
+	progress_begin(&waiting.progress, device->name, "copying");
+	wait_for_sync(&waiting);
+	outcome = check_replicated(&waiting);
+	if (outcome)
+		return outcome;
 	if (!sync_is(device, "insync")) {
 		warning("%s: the copying goes on; dmrepctl resync %s waits for its end, dmrepctl status %s shows how far it is",
 			device->name, device->name, device->name);
@@ -187,13 +212,14 @@ enum outcome resync_command(const struct invocation *in)
 	if (outcome || nothing_to_do(&device))
 		return outcome;
 	outcome = send_message(&device, "resync", NULL, 0);
-	if (outcome || has_option(in, "no-wait"))
-		return outcome;
-	outcome = read_table(&device, &table);
+	if (!outcome)
+		outcome = read_table(&device, &table);
 	if (outcome)
 		return outcome;
 	if (!refresh_device(&device))
 		return error(FAILED, "%s: it has been removed", device.name);
+	if (has_option(in, "no-wait"))
+		return follow_answer(&device);
 	return follow_resync(&device, region_bytes(&table));
 }
 
