@@ -144,7 +144,9 @@ image --chunks 1 --stage 4 --error 5 --epoch 99
 says 0 "image: it is good" check image
 like "$(dmrepctl dump image | tr -s ' \n' ' ')" "view - stage done epoch 99 error merge-io" "the others"
 head -c 8192 /dev/zero > "$scratch/new"
-says 0 "new: it is good" check new
+blank="there is no metadata on it: its first 4 KiB are zero, as dmrepctl format leaves a new metadata device, or as any unused device may be"
+says 1 "dmrepctl: new: $blank" check new
+says 1 "dmrepctl: new: $blank" check --quiet new
 says 1 "dmrepctl: new: it is a new one: there is nothing to show" dump new
 
 diag "a primary's"
@@ -242,7 +244,8 @@ diag "several, and what is none"
 image --chunks 1
 says 1 "image: it is good
 dmrepctl: absent: it cannot be opened: No such file or directory
-new: it is good" check image absent new
+dmrepctl: new: $blank
+image: it is good" check image absent new image
 says 1 "dmrepctl: .: it is neither a block device nor a file: Is a directory" dump .
 says 1 "dmrepctl: /dev/null: it is neither a block device nor a file: Block device required" \
 	check /dev/null

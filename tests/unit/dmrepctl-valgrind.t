@@ -32,7 +32,7 @@ clean 0 checkpoint --help
 clean 0 status -o help
 clean 2 frobnicate
 clean 2 create secondary view --secondary "$scratch/new"
-clean 0 check "$scratch/new"
+clean 1 check "$scratch/new"
 clean 1 check "$scratch/noise"
 clean 1 dump "$scratch/noise"
 clean 1 dump --json "$scratch/noise"
