@@ -113,6 +113,13 @@ completes failover -- "--yes --no-wait"
 completes status --reportformat "" "basic json"
 completes status -O act "active active_chunks"
 completes help fail failover
+completes status -o act "active active_chunks"
+completes list -o name,act "name,active name,active_chunks"
+completes status -o +to "+total_chunks +to_merge +to_merge_chunks +top +total_regions"
+completes status --sort name,-dirty "name,-dirty_regions"
+completes status --options = "" "$(tr '\n' ' ' < "$scratch/fields" | sed 's/ $//')"
+completes status --options = act "active active_chunks"
+completes status -S "" ""
 completes frobnicate "" ""
 : > "$scratch/some file"
 completes check "$scratch/some" "$scratch/some file"
@@ -120,5 +127,14 @@ completes swap-replica x "$scratch/some" "$scratch/some file"
 completes up --config "$scratch/some" "$scratch/some file"
 completes up -- "--config --dry-run"
 completes create secondary x --active "$scratch/some" "$scratch/some file"
+completes create secondary x --active = "$scratch/some" "$scratch/some file"
+for letter in s a H m; do
+	completes create secondary x -$letter "$scratch/some" "$scratch/some file"
+done
+for letter in l r m; do
+	completes create primary x -$letter "$scratch/some" "$scratch/some file"
+done
+completes create secondary x -f --h --hidden
+completes metrics -o "$scratch/some" "$scratch/some file"
 
 done_testing
