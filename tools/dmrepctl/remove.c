@@ -3,13 +3,12 @@
  * The command remove.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "create.h"
 #include "device.h"
 #include "use.h"
-
-#define MAX_REMOVED	256
 
 const struct option_spec remove_options[] = {
 	{ "all", 0, NULL, "all devices of dm-replication" },
@@ -19,7 +18,7 @@ const struct option_spec remove_options[] = {
 
 struct removal {
 	const struct device_list *all;
-	bool chosen[MAX_REMOVED];	/* of those */
+	bool *chosen;			/* of each of those */
 };
 
 static enum outcome choose(struct removal *removal, const char *name)
@@ -39,8 +38,9 @@ static enum outcome choose_all(struct removal *removal, char * const *names, int
 	enum outcome outcome = DONE;
 	int i;
 
-	if (removal->all->n > MAX_REMOVED)
-		return error(FAILED, "there are more than %d devices", MAX_REMOVED);
+	removal->chosen = calloc(removal->all->n + 1, sizeof(*removal->chosen));
+	if (!removal->chosen)
+		return out_of_memory();
 	for (i = 0; i < (int)removal->all->n; i++)
 		removal->chosen[i] = !names;
 	for (i = 0; !outcome && i < n; i++)
@@ -143,6 +143,7 @@ enum outcome remove_devices(char * const *names, int n, bool force)
 		outcome = remove_mode(&removal, MODE_INGRESS);
 	if (!outcome)
 		outcome = remove_mode(&removal, MODE_SECONDARY);
+	free(removal.chosen);
 	free_devices(&all);
 	return outcome;
 }
