@@ -9,6 +9,11 @@ as_nobody() {
 	setpriv --reuid nobody --clear-groups dmrepctl "$@"
 }
 
+# is_open NAME COUNT: how often a dm device is open
+is_open() {
+	[ "$(dm_column "$1" open)" = "$2" ]
+}
+
 # In one line, with single spaces, none at the ends.
 squeeze() {
 	tr -s '[:space:]' ' ' | sed 's/^ //; s/ $//'

@@ -57,8 +57,40 @@ says 2 "dmrepctl: remove: either a NAME or --all" remove --all view
 says 1 "dmrepctl: nobody: there is no such device; dmrepctl list has those that are" remove nobody
 says 3 "dmrepctl: view: the ingress in is on it; dmrepctl remove in view" remove view
 exec {held}< /dev/mapper/in
-says 3 "dmrepctl: in: it is in use: somebody has it open" remove view in
+says_like 3 "dmrepctl: in: it is in use: process $$ \(.*\) has it open" remove view in
 exec {held}<&-
+
+diag "what has a device open for a moment, as udev has"
+# opened SECONDS NAME COUNT: a program called agent has it open, which is open so often then
+opened() {
+	( exec -a agent sleep "$1" ) 5< "/dev/mapper/$2" &
+	wait_for 20 is_open "$2" "$3"
+}
+opened 2 in 1
+says 0 "" remove in
+opened 2 view 1
+says 0 "" remove view
+nothing_there
+dmrepctl "${create[@]}" -m none && dmrepctl create ingress in --top view
+opened 1000 view 2
+opener=$!
+says 3 "dmrepctl: view: it is in use: process $opener (sleep: agent 1000) has it open" remove view in
+is "$(dm_names | wc -l)" 2 "both are there still"
+for _ in 1 2 3; do
+	sleep 1000 5< /dev/mapper/view &
+	openers+=($!)
+done
+wait_for 20 is_open view 5
+says_like 3 "dmrepctl: view: it is in use: (process [0-9]+ \([a-z0-9: ]+\)(, )?){3} and 1 more have it open" \
+	remove view in
+kill $opener "${openers[@]}"
+dm_linear above /dev/mapper/view
+says 3 "dmrepctl: view: it is in use: on it there is above" remove view in
+dmsetup remove above
+modprobe loop
+loop=$(losetup --find --show /dev/mapper/view)
+says 3 "dmrepctl: view: it is in use: on it there is ${loop#/dev/}" remove view in
+losetup -d "$loop"
 says 0 "" remove view in
 nothing_there
 says 0 "" "${create[@]}" -m none

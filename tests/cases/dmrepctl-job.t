@@ -61,12 +61,40 @@ dm_linear above $view
 mount /dev/mapper/above "$scratch/mnt"
 says 3 "dmrepctl: view: ${mounted/view is/above is}" checkpoint view
 umount "$scratch/mnt"
+
+diag "with a device on the view that is open, and not mounted"
+sleep 1000 5< /dev/mapper/above &
+opener=$!
+ok "it is open" wait_for 20 is_open above 1
+open="its content is about to change, but above, which lies on it, is open and would go on to show what it has read"
+for word in checkpoint stop; do
+	says 3 "dmrepctl: view: $open: process $opener (sleep) has it open; close or remove above, or --force" \
+		$word view
+done
+is "$(status_field view 3) $(stage view)" "$epoch running" "nothing has happened"
+dm_linear top /dev/mapper/above
+kill $opener
+wait_for 20 is_open above 1
+says 3 "dmrepctl: view: $open: on it there is top; close or remove above, or --force" checkpoint view
+dmsetup remove top
+sleep 0.5 5< /dev/mapper/above &
+wait_for 20 is_open above 1
+says 0 "" checkpoint view
+epoch=$((epoch + 1))
+pass "what has it open for a moment is waited for"
 dmsetup remove above
+mke2fs -q -t ext4 -b 4096 $view > /dev/null 2>&1
 modprobe loop
 loop=$(losetup --find --show $view)
 mount "$loop" "$scratch/mnt"
 says 3 "dmrepctl: view: ${mounted/view is/${loop#/dev/} is}" checkpoint view
 umount "$scratch/mnt"
+sleep 1000 5< "$loop" &
+opener=$!
+says 3 "dmrepctl: view: ${open/above/${loop#/dev/}}: process $opener (sleep) has it open; close or remove ${loop#/dev/}, or --force" \
+	checkpoint view
+kill $opener
+wait $opener
 losetup -d "$loop"
 says 0 "" checkpoint view
 is "$(status_field view 3)" $((epoch + 1)) "a checkpoint"

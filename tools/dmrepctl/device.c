@@ -222,6 +222,21 @@ bool name_is_taken(const char *name)
 	return info.exists;
 }
 
+bool get_open_count(u32 major, u32 minor, u32 *count)
+{
+	struct dm_task *task = new_task(DM_DEVICE_INFO, NULL);
+	struct dm_info info = { 0 };
+
+	if (task) {
+		if (!dm_task_set_major_minor(task, major, minor, 0) || !dm_task_run(task) ||
+		    !dm_task_get_info(task, &info))
+			info.exists = 0;
+		dm_task_destroy(task);
+	}
+	*count = info.open_count;
+	return info.exists;
+}
+
 static bool add_device(struct device_list *list, const struct device *device)
 {
 	struct device *more = realloc(list->devices, (list->n + 1) * sizeof(*more));

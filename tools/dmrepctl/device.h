@@ -50,6 +50,9 @@ const struct device *find_device(const struct device_list *list, u32 major, u32 
 /* One device, by name or path. It is an error if it is not there, or of another target. */
 enum outcome get_device(const char *name, struct device *device);
 
+/* How often any dm device is open; false: it is none. */
+bool get_open_count(u32 major, u32 minor, u32 *count);
+
 /* Of a device that may have gone: false if it has. */
 bool refresh_device(struct device *device);
 

@@ -4,6 +4,7 @@
  * looks first whether it would do harm, and failover waits for the end of the merge.
  */
 #define _GNU_SOURCE
+#include <linux/major.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,12 +18,12 @@
 #include "use.h"
 
 const struct option_spec mounted_options[] = {
-	{ "force", 'f', NULL, "even if the view is mounted" },
+	{ "force", 'f', NULL, "even if the view is mounted or in use" },
 	{ 0 }
 };
 
 const struct option_spec stop_options[] = {
-	{ "force", 'f', NULL, "even if the view is mounted, or the replica not in sync" },
+	{ "force", 'f', NULL, "even if the view is in use, or the replica not in sync" },
 	{ 0 }
 };
 
@@ -51,24 +52,95 @@ enum outcome get_recipient(const struct invocation *in, struct device *device)
 	return FAILED;
 }
 
+/* What lies on a view, and would not see its content change: it has a cache of its own. */
+struct above {
+	const struct device *view;
+	struct device_list all;
+	char path[NAME_BYTES + 16];	/* of the view */
+	u32 major, minor;		/* what was found */
+};
+
+/* Our own ingresses do not show what the view does. */
+static bool is_ingress(void *context, u32 major, u32 minor)
+{
+	const struct above *above = context;
+	const struct device *device = find_device(&above->all, major, minor);
+
+	return device && device->status.mode == MODE_INGRESS;
+}
+
+/*
+ * A dm device counts its openers, of which another dm device is one. Of a loop device the
+ * processes can be found; all else, such as an array, keeps what it has read.
+ */
+static bool is_open_above(void *context, u32 major, u32 minor)
+{
+	struct above *above = context;
+	bool open;
+	u32 count;
+
+	if (is_ingress(above, major, minor))
+		return false;
+	if (get_open_count(major, minor, &count))
+		open = count;
+	else if (major == LOOP_MAJOR)
+		open = is_open_by_process(major, minor) ||
+			is_used_for_long(major, minor, NULL, NULL);
+	else
+		open = true;
+	above->major = major;
+	above->minor = minor;
+	return open;
+}
+
+static bool is_covered(void *context)
+{
+	struct above *above = context;
+
+	return visit_above(above->view->major, above->view->minor, is_open_above, above);
+}
+
+static bool is_claimed(void *context)
+{
+	struct above *above = context;
+
+	return is_claimed_elsewhere(above->path, above->view->major, above->view->minor);
+}
+
+static enum outcome check_uncovered(const struct device *device)
+{
+	struct above above = { .view = device };
+	enum outcome outcome = list_devices(&above.all);
+	char name[128], use[600];
+
+	snprintf(above.path, sizeof(above.path), "/dev/mapper/%s", device->name);
+	if (!outcome && lasts(is_covered, &above, SHORT_MOMENT)) {
+		describe_device(above.major, above.minor, name, sizeof(name));
+		describe_use(above.major, above.minor, NULL, NULL, use, sizeof(use));
+		outcome = error(REFUSED, "%s: its content is about to change, but %s, which lies on it, is open and would go on to show what it has read: %s; close or remove %s, or --force",
+				device->name, name, use, name);
+	}
+	if (!outcome && lasts(is_claimed, &above, SHORT_MOMENT))
+		outcome = error(REFUSED, "%s: its content is about to change, but somebody has claimed it, perhaps by a mount in a container; umount it, or --force",
+				device->name);
+	free_devices(&above.all);
+	return outcome;
+}
+
 /* For what would take the ground from under a filesystem's feet. */
 static enum outcome check_unmounted(const struct invocation *in, const struct device *device)
 {
-	char where[600], path[NAME_BYTES + 16];
+	char where[600];
 
 	/* What a primary shows stays the same. */
 	if (device->status.mode == MODE_PRIMARY)
 		return DONE;
 	if (device->status.stage != STAGE_RUNNING || has_option(in, "force"))
 		return DONE;
-	snprintf(path, sizeof(path), "/dev/mapper/%s", device->name);
 	if (find_mount(device->major, device->minor, where, sizeof(where)))
 		return error(REFUSED, "%s: its content is about to change, but %s; umount it, or --force",
 			     device->name, where);
-	if (is_claimed_elsewhere(path, device->major, device->minor))
-		return error(REFUSED, "%s: its content is about to change, but somebody has claimed it, perhaps by a mount in a container; umount it, or --force",
-			     device->name);
-	return DONE;
+	return check_uncovered(device);
 }
 
 bool nothing_to_do(const struct device *device)
@@ -209,9 +281,17 @@ static enum outcome follow_merge(struct device *device)
  * Failover
  */
 
-/* The ingress of a view that somebody has open; false: there is none. */
-static bool find_open_ingress(const struct device *view, char name[NAME_BYTES])
+/* The ingress of a view that somebody has open. */
+struct open_ingress {
+	const struct device *view;
+	char name[NAME_BYTES];
+};
+
+/* False: there is none. */
+static bool find_open_ingress(void *context)
 {
+	struct open_ingress *ingress = context;
+	const struct device *view = ingress->view;
 	struct device_list all;
 	bool found = false;
 	unsigned int i;
@@ -225,7 +305,7 @@ static bool find_open_ingress(const struct device *view, char name[NAME_BYTES])
 			device->status.top_major == view->major &&
 			device->status.top_minor == view->minor;
 		if (found)
-			snprintf(name, NAME_BYTES, "%s", device->name);
+			snprintf(ingress->name, sizeof(ingress->name), "%s", device->name);
 	}
 	free_devices(&all);
 	return found;
@@ -234,15 +314,16 @@ static bool find_open_ingress(const struct device *view, char name[NAME_BYTES])
 /* Whoever has the ingress open may be a server, and behind it a primary that is alive. */
 static enum outcome confirm(const struct device *view)
 {
-	char ingress[NAME_BYTES], answer[16] = "";
+	struct open_ingress ingress = { .view = view };
+	char answer[16] = "";
 
-	if (!find_open_ingress(view, ingress))
+	if (!lasts(find_open_ingress, &ingress, SHORT_MOMENT))
 		return DONE;
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		return error(REFUSED, "%s: the ingress %s is open, perhaps for a primary that is alive: it would get errors, and its writes since the last checkpoint would be lost; if that may be, --yes",
-			     view->name, ingress);
+			     view->name, ingress.name);
 	printf("%s: the ingress %s is open, perhaps for a primary that is alive: it will get errors, and its writes since the last checkpoint will be lost. Fail over? [y/N] ",
-	       view->name, ingress);
+	       view->name, ingress.name);
 	fflush(stdout);
 	if (fgets(answer, sizeof(answer), stdin) &&
 	    (!strcasecmp(answer, "y\n") || !strcasecmp(answer, "yes\n")))

@@ -92,21 +92,58 @@ static enum outcome check_loss(const struct device *device)
 		     device->name);
 }
 
+/* A device that is open more often than the ingresses on it do, which go first. */
+struct open_device {
+	const struct removal *removal;
+	struct device device;
+	u32 opens;
+};
+
+static bool is_chosen_ingress(void *context, u32 major, u32 minor)
+{
+	const struct open_device *open = context;
+	const struct device *device = find_device(open->removal->all, major, minor);
+
+	return device && device->status.mode == MODE_INGRESS &&
+		open->removal->chosen[device - open->removal->all->devices];
+}
+
+static bool is_open_for_now(void *context)
+{
+	struct open_device *open = context;
+
+	if (!refresh_device(&open->device))
+		open->device.open_count = 0;
+	return open->device.open_count > open->opens &&
+		!is_used_for_long(open->device.major, open->device.minor, is_chosen_ingress, open);
+}
+
+/* What has it open for a moment, as udev, is waited for. */
+static enum outcome check_closed(const struct removal *removal, const struct device *device,
+				 u32 opens)
+{
+	struct open_device open = { .removal = removal, .device = *device, .opens = opens };
+	char use[600];
+
+	lasts(is_open_for_now, &open, LONG_MOMENT);
+	if (open.device.open_count <= opens)
+		return DONE;
+	describe_use(device->major, device->minor, is_chosen_ingress, &open, use, sizeof(use));
+	return error(REFUSED, "%s: it is in use: %s", device->name, use);
+}
+
 static enum outcome check_device(const struct removal *removal, const struct device *device,
 				 bool force)
 {
 	enum outcome outcome = DONE;
-	char use[600];
 	u32 opens = 0;
 
 	if (device->status.mode == MODE_SECONDARY)
 		outcome = check_ingresses(removal, device, &opens);
+	if (!outcome)
+		outcome = check_closed(removal, device, opens);
 	if (outcome)
 		return outcome;
-	if (device->open_count > opens) {
-		describe_use(device->major, device->minor, use, sizeof(use));
-		return error(REFUSED, "%s: it is in use: %s", device->name, use);
-	}
 	return device->status.mode == MODE_SECONDARY && !force ? check_loss(device) : DONE;
 }
 

@@ -65,18 +65,32 @@ void warn_of_cache(const struct block_device *device)
 	fclose(file);
 }
 
+/* Claimed by somebody of whom nothing is known that lasts. */
+static bool is_claimed_for_now(void *context)
+{
+	const struct block_device *device = context;
+	int fd = open(device->path, O_RDWR | O_EXCL | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && errno == EBUSY &&
+		!is_used_for_long(device->major, device->minor, NULL, NULL);
+}
+
 enum outcome check_unused(const struct block_device *device)
 {
-	int fd = open(device->path, O_RDWR | O_EXCL | O_CLOEXEC);
 	char use[600];
+	int fd;
 
+	lasts(is_claimed_for_now, (void *)device, SHORT_MOMENT);
+	fd = open(device->path, O_RDWR | O_EXCL | O_CLOEXEC);
 	if (fd >= 0) {
 		close(fd);
 		return DONE;
 	}
 	if (errno != EBUSY)
 		return cannot_open(device->role, device->path);
-	describe_use(device->major, device->minor, use, sizeof(use));
+	describe_use(device->major, device->minor, NULL, NULL, use, sizeof(use));
 	return error(REFUSED, "%s device %s: it is in use: %s", device->role, device->path, use);
 }
 

@@ -15,6 +15,9 @@
 /* Devices upon devices: deeper than that nobody stacks them. */
 #define MAX_DEPTH	16
 
+/* Milliseconds between two looks. */
+#define WAIT_INTERVAL	100U
+
 /* What /sys calls it: dm-3 */
 static void kernel_name(u32 major, u32 minor, char *name, size_t len)
 {
@@ -29,8 +32,7 @@ static void kernel_name(u32 major, u32 minor, char *name, size_t len)
 	free(link);
 }
 
-/* What people call it: dm's name, if it has one. */
-static void plain_name(u32 major, u32 minor, char *name, size_t len)
+void describe_device(u32 major, u32 minor, char *name, size_t len)
 {
 	char path[64];
 	FILE *file;
@@ -78,7 +80,7 @@ static bool find_own_mount(u32 major, u32 minor, char *text, size_t len)
 	FILE *file;
 	size_t size = 0;
 
-	plain_name(major, minor, name, sizeof(name));
+	describe_device(major, minor, name, sizeof(name));
 	file = fopen("/proc/self/mountinfo", "re");
 	while (file && !found && getline(&line, &size, file) > 0)
 		found = is_mounted(line, major, minor, point, sizeof(point));
@@ -113,10 +115,8 @@ static bool read_number(const char *path, u32 *major, u32 *minor)
 	return good;
 }
 
-static bool search(u32 major, u32 minor, unsigned int depth, char *text, size_t len);
-
 /* Each directory of this one that has a file "dev" is a device. */
-static bool search_directory(const char *directory, unsigned int depth, char *text, size_t len)
+static bool visit_directory(const char *directory, visit_fn fn, void *context)
 {
 	DIR *dir = opendir(directory);
 	struct dirent *entry;
@@ -128,12 +128,19 @@ static bool search_directory(const char *directory, unsigned int depth, char *te
 		if (entry->d_name[0] == '.')
 			continue;
 		snprintf(path, sizeof(path), "%s/%s/dev", directory, entry->d_name);
-		found = read_number(path, &major, &minor) &&
-			search(major, minor, depth + 1, text, len);
+		found = read_number(path, &major, &minor) && fn(context, major, minor);
 	}
 	if (dir)
 		closedir(dir);
 	return found;
+}
+
+static bool visit_holders(u32 major, u32 minor, visit_fn fn, void *context)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/holders", major, minor);
+	return visit_directory(path, fn, context);
 }
 
 /* Whether this is a loop device on a device; they are nobody's holders. */
@@ -154,7 +161,7 @@ static bool is_loop_on(const char *loop, u32 major, u32 minor)
 	return is_device(backing, major, minor);
 }
 
-static bool search_loops(u32 major, u32 minor, unsigned int depth, char *text, size_t len)
+static bool visit_loops(u32 major, u32 minor, visit_fn fn, void *context)
 {
 	DIR *dir = opendir("/sys/block");
 	struct dirent *entry;
@@ -167,74 +174,279 @@ static bool search_loops(u32 major, u32 minor, unsigned int depth, char *text, s
 			continue;
 		snprintf(path, sizeof(path), "/sys/block/%s/dev", entry->d_name);
 		found = read_number(path, &loop_major, &loop_minor) &&
-			search(loop_major, loop_minor, depth + 1, text, len);
+			fn(context, loop_major, loop_minor);
 	}
 	if (dir)
 		closedir(dir);
 	return found;
 }
 
-static bool search(u32 major, u32 minor, unsigned int depth, char *text, size_t len)
+bool visit_above(u32 major, u32 minor, visit_fn fn, void *context)
 {
 	char path[64];
 
-	if (depth > MAX_DEPTH)
-		return false;
-	if (find_own_mount(major, minor, text, len))
-		return true;
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/holders", major, minor);
-	if (search_directory(path, depth, text, len))
+	if (visit_holders(major, minor, fn, context))
 		return true;
 	/* Partitions are directories of it; what else there is has no numbers, or no devices. */
 	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/", major, minor);
-	return search_directory(path, depth, text, len) ||
-		search_loops(major, minor, depth, text, len);
+	return visit_directory(path, fn, context) || visit_loops(major, minor, fn, context);
+}
+
+struct mount_search {
+	unsigned int depth;
+	char *text;
+	size_t len;
+};
+
+static bool search(void *context, u32 major, u32 minor)
+{
+	struct mount_search *search_for = context;
+	bool found;
+
+	if (search_for->depth > MAX_DEPTH)
+		return false;
+	if (find_own_mount(major, minor, search_for->text, search_for->len))
+		return true;
+	search_for->depth++;
+	found = visit_above(major, minor, search, search_for);
+	search_for->depth--;
+	return found;
 }
 
 bool find_mount(u32 major, u32 minor, char *text, size_t len)
 {
-	return search(major, minor, 0, text, len);
+	struct mount_search search_for = { .text = text, .len = len };
+
+	return search(&search_for, major, minor);
 }
 
-/* The names of the devices that hold it; false: there are none. */
-static bool list_holders(u32 major, u32 minor, char *text, size_t len)
+/*
+ * What a device lies on
+ */
+
+/* The whole device of a partition: the directory above its own. */
+static bool visit_whole(u32 major, u32 minor, visit_fn fn, void *context)
 {
-	u32 holder_major, holder_minor;
-	char path[512], name[128];
+	u32 whole_major, whole_minor;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/partition", major, minor);
+	if (access(path, F_OK))
+		return false;
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/../dev", major, minor);
+	return read_number(path, &whole_major, &whole_minor) &&
+		fn(context, whole_major, whole_minor);
+}
+
+/* What a loop device reads and writes, if that is a device. */
+static bool visit_backing(u32 major, u32 minor, visit_fn fn, void *context)
+{
+	char path[64], backing[512] = "";
+	struct stat st;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/loop/backing_file", major, minor);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (!fgets(backing, sizeof(backing), file))
+		backing[0] = '\0';
+	fclose(file);
+	backing[strcspn(backing, "\n")] = '\0';
+	return !stat(backing, &st) && S_ISBLK(st.st_mode) &&
+		fn(context, major(st.st_rdev), minor(st.st_rdev));
+}
+
+bool visit_below(u32 major, u32 minor, visit_fn fn, void *context)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/slaves", major, minor);
+	return visit_directory(path, fn, context) || visit_whole(major, minor, fn, context) ||
+		visit_backing(major, minor, fn, context);
+}
+
+/*
+ * Who has it open
+ */
+
+struct openers {
+	char *text;
+	size_t len, at;
+	unsigned int n;
+};
+
+/* At most so many are named. */
+#define MAX_OPENERS	3
+
+/* A network filesystem that hangs is not asked what the file is. */
+static bool is_open_file(int dir, const char *name, u32 major, u32 minor)
+{
+	struct statx st;
+
+	return !statx(dir, name, AT_STATX_DONT_SYNC, STATX_TYPE, &st) && S_ISBLK(st.stx_mode) &&
+		st.stx_rdev_major == major && st.stx_rdev_minor == minor;
+}
+
+static bool has_open(const char *pid, u32 major, u32 minor)
+{
 	struct dirent *entry;
-	size_t at = 0;
+	bool found = false;
+	char path[300];
 	DIR *dir;
 
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/holders", major, minor);
+	snprintf(path, sizeof(path), "/proc/%s/fd", pid);
 	dir = opendir(path);
-	while (dir && at < len && (entry = readdir(dir))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "/sys/block/%s/dev", entry->d_name);
-		if (!read_number(path, &holder_major, &holder_minor))
-			continue;
-		plain_name(holder_major, holder_minor, name, sizeof(name));
-		at += snprintf(text + at, len - at, at ? ", %s" : "on it there is %s", name);
-	}
+	while (dir && !found && (entry = readdir(dir)))
+		found = entry->d_name[0] != '.' &&
+			is_open_file(dirfd(dir), entry->d_name, major, minor);
 	if (dir)
 		closedir(dir);
-	return at;
+	return found;
+}
+
+/* A file of a process, with spaces for its zeroes, without the line's end. */
+static void read_process(const char *pid, const char *what, char *text, size_t len)
+{
+	char path[300];
+	size_t n = 0, i;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%s/%s", pid, what);
+	file = fopen(path, "re");
+	if (file) {
+		n = fread(text, 1, len - 1, file);
+		fclose(file);
+	}
+	while (n && (!text[n - 1] || text[n - 1] == '\n'))
+		n--;
+	text[n] = '\0';
+	for (i = 0; i < n; i++)
+		if ((unsigned char)text[i] < ' ')
+			text[i] = ' ';
+}
+
+/* Its program, and how it was called, if it goes by another name. */
+static void add_opener(struct openers *to, const char *pid)
+{
+	char comm[32], command[64];
+
+	if (to->n++ >= MAX_OPENERS || to->at >= to->len)
+		return;
+	read_process(pid, "comm", comm, sizeof(comm));
+	read_process(pid, "cmdline", command, sizeof(command));
+	to->at += snprintf(to->text + to->at, to->len - to->at, "%sprocess %s (%s%s%s)",
+			   to->n > 1 ? ", " : "", pid, comm, strstr(command, comm) ? "" : ": ",
+			   strstr(command, comm) ? "" : command);
+}
+
+/* The processes that have it open; false: there are none, or the kernel itself has. */
+static bool list_openers(u32 major, u32 minor, char *text, size_t len)
+{
+	struct openers to = { .text = text, .len = len };
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (atoi(entry->d_name) > 0 && atoi(entry->d_name) != getpid() &&
+		    has_open(entry->d_name, major, minor))
+			add_opener(&to, entry->d_name);
+	if (dir)
+		closedir(dir);
+	if (to.n > MAX_OPENERS && to.at < len)
+		to.at += snprintf(text + to.at, len - to.at, " and %u more", to.n - MAX_OPENERS);
+	if (to.n && to.at < len)
+		snprintf(text + to.at, len - to.at, " %s it open", to.n > 1 ? "have" : "has");
+	return to.n;
+}
+
+/*
+ * What is said of it
+ */
+
+struct holders {
+	visit_fn ours;
+	void *context;
+	char *text;
+	size_t len, at;
+};
+
+static bool add_holder(void *context, u32 major, u32 minor)
+{
+	struct holders *to = context;
+	char name[128];
+
+	if (to->at >= to->len || (to->ours && to->ours(to->context, major, minor)))
+		return false;
+	describe_device(major, minor, name, sizeof(name));
+	to->at += snprintf(to->text + to->at, to->len - to->at,
+			   to->at ? ", %s" : "on it there is %s", name);
+	return false;
+}
+
+/*
+ * The devices that lie on it, but those of which @ours, which may be NULL, is true. False:
+ * there are none.
+ */
+static bool list_above(u32 major, u32 minor, visit_fn ours, void *context, char *text,
+		       size_t len)
+{
+	struct holders to = { .ours = ours, .context = context, .text = text, .len = len };
+
+	visit_above(major, minor, add_holder, &to);
+	return to.at;
+}
+
+static bool is_any(void *context, u32 major, u32 minor)
+{
+	(void)context;
+	(void)major;
+	(void)minor;
+	return true;
 }
 
 bool is_claimed_elsewhere(const char *path, u32 major, u32 minor)
 {
 	int fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
-	char text[128];
 
 	if (fd >= 0) {
 		close(fd);
 		return false;
 	}
-	return errno == EBUSY && !list_holders(major, minor, text, sizeof(text));
+	return errno == EBUSY && !visit_holders(major, minor, is_any, NULL);
 }
 
-void describe_use(u32 major, u32 minor, char *text, size_t len)
+bool is_open_by_process(u32 major, u32 minor)
 {
-	if (!find_mount(major, minor, text, len) && !list_holders(major, minor, text, len))
-		snprintf(text, len, "somebody has it open");
+	char text[128];
+
+	return list_openers(major, minor, text, sizeof(text));
+}
+
+bool is_used_for_long(u32 major, u32 minor, visit_fn ours, void *context)
+{
+	char text[128];
+
+	return find_mount(major, minor, text, sizeof(text)) ||
+		list_above(major, minor, ours, context, text, sizeof(text));
+}
+
+void describe_use(u32 major, u32 minor, visit_fn ours, void *context, char *text, size_t len)
+{
+	if (!find_mount(major, minor, text, len) &&
+	    !list_above(major, minor, ours, context, text, len) &&
+	    !list_openers(major, minor, text, len))
+		snprintf(text, len, "somebody has it open, but no process that can be seen here: a server in the kernel, perhaps");
+}
+
+bool lasts(bool (*busy)(void *context), void *context, unsigned int milliseconds)
+{
+	unsigned int waited;
+
+	for (waited = 0; busy(context); waited += WAIT_INTERVAL) {
+		if (waited >= milliseconds)
+			return true;
+		usleep(WAIT_INTERVAL * 1000);
+	}
+	return false;
 }
