@@ -31,11 +31,51 @@ static const struct {
 	{ "", NULL },
 };
 
+/* What device-mapper's core logs. */
+static const struct {
+	const char *line, *reason;
+} core_lines[] = {
+	{ "device-mapper: table: 254:3: zoned model is not consistent across all devices",
+	  "zoned model is not consistent across all devices" },
+	{ "device-mapper: table: 254:3: len=8190 not aligned to h/w logical block size 4096 of sdb",
+	  "len=8190 not aligned to h/w logical block size 4096 of sdb" },
+	{ "device-mapper: table: 254:3: ram0 too small for target: start=0, len=16, dev_size=8",
+	  "ram0 too small for target: start=0, len=16, dev_size=8" },
+	{ "device-mapper: table: unable to determine table type",
+	  "unable to determine table type" },
+	{ "device-mapper: core: Cannot calculate initial queue limits",
+	  "Cannot calculate initial queue limits" },
+	{ "device-mapper: ioctl: unable to set up device queue for new table.",
+	  "unable to set up device queue for new table." },
+	{ "device-mapper: ioctl: error adding target to table", NULL },
+	{ "device-mapper: table: 254:3: linear: Device lookup failed (-EINVAL)", NULL },
+	{ "device-mapper: crypt: unable to allocate", NULL },
+	{ "device-mapper: replication: 254:1: I/O error: cow-io", NULL },
+	{ "EXT4-fs (dm-1): mounted filesystem", NULL },
+	{ "", NULL },
+};
+
+static void core(void)
+{
+	const char *reason;
+	unsigned int i;
+	char line[200];
+
+	for (i = 0; i < ARRAY_SIZE(core_lines); i++) {
+		snprintf(line, sizeof(line), "%s", core_lines[i].line);
+		reason = core_reason_of_line(line);
+		check(!reason == !core_lines[i].reason, "%s", core_lines[i].line);
+		check(!reason || !strcmp(reason, core_lines[i].reason), "%s", reason);
+	}
+}
+
 void test_kernel_log(void)
 {
 	const char *reason;
 	unsigned int i;
 	char line[200];
+
+	core();
 
 	for (i = 0; i < ARRAY_SIZE(lines); i++) {
 		snprintf(line, sizeof(line), "%s", lines[i].line);
