@@ -144,10 +144,14 @@ zero $A
 
 diag "metadata"
 dd if=/dev/urandom of=$M bs=4k count=4 oflag=direct status=none
-other_content="it is no metadata device: it has other content; dmrepctl format $M makes it a new one"
+other_content="it is no metadata device: it has other content; dmrepctl format $M says what, and with --force makes it a new one"
 says 3 "dmrepctl: metadata device $M: $other_content" "${create[@]}" -m $M
 says 3 "dmrepctl: metadata device $M: $other_content" "${create[@]}" -m $M --force
-says 0 "" format $M
+before=$(checksums)
+says_like 3 "dmrepctl: metadata device $M: it is no metadata device: it has other content: at byte [01] there is( [0-9a-f]{2}){16} \".{16}\"; its first 4 KiB would be overwritten; if that may be, --force" \
+	format $M
+is "$(checksums)" "$before" "nothing was written"
+says 0 "" format --force $M
 ok "the first 4 KiB are zero" cmp -n 4096 $M /dev/zero
 fails "and no more" cmp -n 8192 $M /dev/zero
 says 0 "" "${create[@]}" -m $M
@@ -181,6 +185,45 @@ says 3 "dmrepctl: metadata device $M: its superblock is damaged: the checksum is
 	"${create[@]}" -m $M
 says_like 3 "dmrepctl: metadata device $M: it has a set, but its superblock is damaged.*--force" format $M
 says 0 "" format $M --force
+
+diag "format of what is no metadata device"
+overwritten="would be overwritten; if that may be, --force"
+zero $other
+printf 'raw database' | dd of=$other bs=1 seek=1000 conv=notrunc status=none
+says 3 "dmrepctl: metadata device $other: it is no metadata device: it has other content: at byte 1000 there is 72 61 77 20 64 61 74 61 62 61 73 65 00 00 00 00 \"raw database....\"; its first 4 KiB $overwritten" \
+	format $other
+zero $other
+says 0 "" format $other
+dm_table large "0 2164804 zero"
+says 0 "" format /dev/mapper/large
+dmsetup remove large
+dm_table large "0 $((2 << 21)) zero"
+says 3 "dmrepctl: metadata device /dev/mapper/large: it has 2 GiB, and no metadata needs more than 1 GiB, so it may be a disk with data, of which the first 4 KiB $overwritten" \
+	format /dev/mapper/large
+says 0 "" format --force /dev/mapper/large
+dmsetup remove large
+says 0 "" "${create[@]}" -m $M
+message view stop
+dm_linear alias $M
+dm_linear again /dev/mapper/alias
+says 3 "dmrepctl: metadata device /dev/mapper/again: it lies on ram3, which belongs to the live table of view; what is on it $overwritten" \
+	format /dev/mapper/again
+says 3 "dmrepctl: metadata device /dev/mapper/view: it is a device of dm-replication itself, view, of the mode secondary; what is on it $overwritten" \
+	format /dev/mapper/view
+fails "the metadata is there still" cmp -n 4096 $M /dev/zero
+dm_linear above /dev/mapper/view
+says 0 "" format /dev/mapper/above
+dmsetup remove above
+dmsetup remove again
+dmsetup remove alias
+says 0 "" remove view
+says_like 0 ".*" format $M
+zero $A
+
+diag "what device-mapper itself refuses"
+nulldisks 1 $mib zoned=1 zone_size=1 zone_nr_conv=0
+says_like 1 "dmrepctl: view: it cannot be created: .*zone.*" create secondary view -s $S -a /dev/nullb0 -H $H -m none
+nothing_there
 
 diag "sizes"
 dm_linear tiny $M 0 8

@@ -224,7 +224,7 @@ static enum outcome check_metadata(struct plan *plan)
 		outcome = check_signature(metadata);
 		if (outcome)
 			return outcome;
-		return error(REFUSED, "metadata device %s: %s; dmrepctl format %s makes it a new one",
+		return error(REFUSED, "metadata device %s: %s; dmrepctl format %s says what, and with --force makes it a new one",
 			     metadata->path, why, metadata->path);
 	case METADATA_DAMAGED:
 		return error(REFUSED, "metadata device %s: %s; dmrepctl check %s tells more",

@@ -158,6 +158,38 @@ enum metadata_kind look_at_metadata(const struct block_device *device,
 	return kind;
 }
 
+/* "at byte 16 there is 53 51 4c "SQL"": as numbers, and what of it can be read. */
+static void describe_bytes(const u8 *block, char *text, size_t len)
+{
+	size_t first = 0, i, at;
+	char letters[17] = "";
+
+	while (first < METADATA_BLOCK && !block[first])
+		first++;
+	at = snprintf(text, len, first < METADATA_BLOCK ? "at byte %zu there is" : "it is zero",
+		      first);
+	for (i = first; i < METADATA_BLOCK && i < first + 16; i++) {
+		if (at < len)
+			at += snprintf(text + at, len - at, " %02x", block[i]);
+		letters[i - first] = block[i] < ' ' || block[i] > '~' ? '.' : block[i];
+	}
+	if (letters[0] && at < len)
+		snprintf(text + at, len - at, " \"%s\"", letters);
+}
+
+void describe_content(const struct block_device *device, char *text, size_t len)
+{
+	int fd = open_direct(device->path, O_RDONLY);
+	u8 *block = aligned_alloc(METADATA_BLOCK, METADATA_BLOCK);
+
+	snprintf(text, len, "it cannot be read");
+	if (fd >= 0 && block && pread(fd, block, METADATA_BLOCK, 0) == METADATA_BLOCK)
+		describe_bytes(block, text, len);
+	free(block);
+	if (fd >= 0)
+		close(fd);
+}
+
 enum outcome zero_metadata(const struct block_device *device)
 {
 	int fd = open_direct(device->path, O_WRONLY | O_EXCL);

@@ -31,6 +31,9 @@ enum outcome check_signature(const struct block_device *device);
 enum metadata_kind look_at_metadata(const struct block_device *device,
 				    struct metadata_super *super, char *why, size_t len);
 
+/* What its first 4 KiB have, for people: the first bytes that are not zero. */
+void describe_content(const struct block_device *device, char *text, size_t len);
+
 /* Write zeroes over the first 4 KiB. */
 enum outcome zero_metadata(const struct block_device *device);
 
