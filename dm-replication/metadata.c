@@ -416,11 +416,15 @@ int repl_meta_set_state(struct repl_meta *meta, const struct repl_meta_state *st
 int repl_meta_format(struct repl_meta *meta, const struct repl_meta_state *state)
 {
 	sector_t first = FIRST_MAP_BLOCK * SECTORS_PER_BLOCK;
+	sector_t n = (sector_t)nr_map_blocks(meta) * SECTORS_PER_BLOCK;
 	int r;
 
-	/* Until the superblock is there, the device is one to be formatted. */
-	r = blkdev_issue_zeroout(meta->bdev, first,
-				 (sector_t)nr_map_blocks(meta) * SECTORS_PER_BLOCK, GFP_NOIO, 0);
+	/*
+	 * Until the superblock is there, the device is one to be formatted. A thin device
+	 * keeps the space of the maps, for a pool that is full later would fail them.
+	 */
+	r = blkdev_issue_zeroout(meta->bdev, first, n, GFP_NOIO,
+				 BLKDEV_ZERO_NOUNMAP);
 	if (!r)
 		r = blkdev_issue_flush(meta->bdev);
 	return r ?: repl_meta_set_state(meta, state);

@@ -159,7 +159,7 @@ int blkdev_issue_zeroout(struct block_device *bdev, sector_t sector, sector_t n,
 			 unsigned int how)
 {
 	(void)flags;
-	(void)how;
+	bdev->unmapped |= !(how & BLKDEV_ZERO_NOUNMAP);
 	return disk_write(bdev, sector, n, NULL);
 }
 

@@ -23,6 +23,7 @@ typedef u32 gfp_t;
 
 #define GFP_KERNEL	1
 #define GFP_NOIO	2
+#define BLKDEV_ZERO_NOUNMAP	1
 
 #define static_assert(expr)	extern char static_assertion[(expr) ? 1 : -1]
 

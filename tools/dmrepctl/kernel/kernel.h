@@ -22,6 +22,7 @@ typedef u64 sector_t;
 
 #define GFP_KERNEL	0
 #define GFP_NOIO	0
+#define BLKDEV_ZERO_NOUNMAP	0
 
 #define static_assert(expr)	extern char static_assertion[(expr) ? 1 : -1]
 
