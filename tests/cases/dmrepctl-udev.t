@@ -67,17 +67,6 @@ settle
 is "$(knows /dev/loop0)" ext4 "when it has gone the disk is looked at again"
 like "$(found_on)" "^/dev/loop[01]$" "and found"
 fails "the link by name has gone" [ -e /dev/replication/disk ]
-
-diag "removal right after a program has written, when udev looks at what is there now"
-refused=0
-for _ in {1..10}; do
-	dmrepctl create primary disk -l /dev/loop0 -r /dev/loop1 -m none --insync
-	settle
-	dd if=/dev/zero of=/dev/mapper/disk bs=4k count=1 seek=100 oflag=direct status=none
-	capture dmrepctl remove disk || { diag "$output"; ((++refused)); settle; dmrepctl remove disk; }
-done
-is $refused 0 "no removal is refused"
-settle
 losetup -d /dev/loop1
 
 diag "a view"
