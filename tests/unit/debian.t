@@ -30,6 +30,17 @@ is "$(dpkg-deb -c "$debs"/dm-replication-dkms_*.deb |
 	sed -n "s:.* \./usr/src/dm-replication-$version/\(.*[^/]\)\$:\1:p" | sort)" \
 	"$({ echo dkms.conf; echo Kbuild; sources; } | sort)" "the module's sources are in it"
 
+# What is shipped says nothing that is true of the sources alone.
+dpkg-deb -x "$debs"/dmrepctl_*.deb "$scratch/tree"
+is "$(ls "$scratch/tree")" usr "all is in /usr"
+readme=$scratch/tree/usr/share/doc/dmrepctl/README.md
+missing=''
+while read -r link; do
+	[ -e "${readme%/*}/$link" ] || missing+=" $link"
+done < <(sed -n 's/.*\](\([^)#]*\)[^)]*).*/\1/p' "$readme")
+is "$missing" "" "the README's links lead somewhere"
+is "$(grep -n 'make ' "$readme")" "" "nothing is to be made"
+
 ok "they work where they are installed" timeout 600 tests/unit/debian/root \
 	"$debs"/dm-replication-dkms_*.deb "$debs"/dmrepctl_*.deb
 done_testing
