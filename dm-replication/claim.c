@@ -327,6 +327,14 @@ void repl_io_requeue(struct repl_face *face)
 	queue_work(rs->wq, &rs->run_work);
 }
 
+/* Who goes on next; wait_lock held. */
+static struct repl_io *next_io(struct repl_set *rs)
+{
+	struct repl_io *io = repl_copy_next(rs, list_empty(&rs->runnable));
+
+	return io ?: list_first_entry_or_null(&rs->runnable, struct repl_io, wait);
+}
+
 /**
  * repl_run_work - go on with the ios that need not wait any more
  * @work: run_work of the set
@@ -340,7 +348,7 @@ void repl_run_work(struct work_struct *work)
 
 	for (;;) {
 		spin_lock_irq(&rs->wait_lock);
-		io = list_first_entry_or_null(&rs->runnable, struct repl_io, wait);
+		io = next_io(rs);
 		if (io) {
 			list_del(&io->wait);
 			list_del(&io->held);

@@ -138,18 +138,22 @@ void repl_copies_destroy(struct repl_set *rs)
 	kfree(rs->spare_pages);
 }
 
-/* wait_lock held; NULL: there is none free, or somebody was here before. */
-static struct repl_copy *take(struct repl_set *rs)
+/*
+ * wait_lock held; NULL: none is free, or the next one is somebody else's. @io: who asks
+ * for its first; NULL for one more.
+ */
+static struct repl_copy *take(struct repl_set *rs, struct repl_io *io)
 {
 	struct repl_copy *copy;
 
 	lockdep_assert_held(&rs->wait_lock);
-	if (!list_empty(&rs->throttled))
+	if (rs->copy_turn ? rs->copy_turn != io : !list_empty(&rs->throttled))
 		return NULL;
 	copy = list_first_entry_or_null(&rs->free_copies, struct repl_copy, free);
 	if (copy) {
 		list_del(&copy->free);
 		rs->nr_free_copies--;
+		rs->copy_turn = NULL;
 	}
 	return copy;
 }
@@ -201,11 +205,54 @@ struct repl_copy *repl_copy_get(struct repl_io *io)
 	unsigned long flags;
 
 	spin_lock_irqsave(&rs->wait_lock, flags);
-	copy = take(rs);
+	copy = take(rs, io);
 	if (!copy)
 		repl_io_wait_locked(io, &rs->throttled);
 	spin_unlock_irqrestore(&rs->wait_lock, flags);
 	return copy;
+}
+
+/**
+ * repl_copy_turn - take the copy that an io is resumed for
+ * @io: the io, while it is being resumed
+ *
+ * For who asks later, when the turn has passed on.
+ *
+ * Context: any; does not sleep.
+ * Return: a copy, or NULL: the io is resumed for another reason.
+ */
+struct repl_copy *repl_copy_turn(struct repl_io *io)
+{
+	struct repl_set *rs = io->rs;
+	struct repl_copy *copy = NULL;
+	unsigned long flags;
+
+	spin_lock_irqsave(&rs->wait_lock, flags);
+	if (rs->copy_turn == io)
+		copy = take(rs, io);
+	spin_unlock_irqrestore(&rs->wait_lock, flags);
+	return copy;
+}
+
+/**
+ * repl_copy_next - whose turn is it to have a copy?
+ * @rs: the set
+ * @any: it may be somebody's; false: it is nobody's for now
+ *
+ * The turn of the one before ends, whether it has taken a copy or found that it needs
+ * none. So each copy that is free resumes one io, and none is left to somebody who
+ * does not come. Nobody else can take what the next one is resumed for.
+ *
+ * Context: the work that resumes ios; wait_lock held.
+ * Return: the io that has waited longest, or NULL: none waits, or no copy is free.
+ */
+struct repl_io *repl_copy_next(struct repl_set *rs, bool any)
+{
+	lockdep_assert_held(&rs->wait_lock);
+	rs->copy_turn = NULL;
+	if (any && rs->nr_free_copies)
+		rs->copy_turn = list_first_entry_or_null(&rs->throttled, struct repl_io, wait);
+	return rs->copy_turn;
 }
 
 /* How many pages the next part of a job that has more would fill. */
@@ -224,7 +271,7 @@ static struct repl_copy *get_more(struct repl_copy *job)
 
 	spin_lock_irq(&rs->wait_lock);
 	if (pages_wanted(job) <= rs->own_pages + rs->nr_spare_pages)
-		copy = take(rs);
+		copy = take(rs, NULL);
 	spin_unlock_irq(&rs->wait_lock);
 	return copy;
 }
@@ -239,14 +286,10 @@ static void put(struct repl_copy *copy)
 	list_add(&copy->free, &rs->free_copies);
 	rs->nr_free_copies++;
 	/*
-	 * All that wait, for one that is woken may find that it needs no copy, and
-	 * then would wake nobody. While one waits nobody takes a copy, so it comes to
-	 * this; and by so many at a time, those for whom there are not enough do not
-	 * start in vain too often.
+	 * While one waits nobody else takes a copy, so it comes to this; and by so many
+	 * at a time, for the worker does not come for each.
 	 */
 	run = rs->nr_free_copies >= REPL_COPIES_TO_WAKE && !list_empty(&rs->throttled);
-	if (run)
-		list_splice_tail_init(&rs->throttled, &rs->runnable);
 	spin_unlock_irq(&rs->wait_lock);
 	if (run)
 		queue_work(rs->wq, &rs->run_work);

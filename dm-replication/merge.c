@@ -20,11 +20,12 @@ static void kick(struct repl_set *rs)
 	queue_work(rs->wq, &rs->merge.work);
 }
 
-/* The view's write that a slot has waited for is done, or copies are free. */
+/* The view's write that a slot has waited for is done, or it has a copy. */
 static void slot_resume(struct repl_io *io)
 {
 	struct repl_merge_slot *slot = container_of(io, struct repl_merge_slot, io);
 
+	slot->copy = repl_copy_turn(io);
 	smp_store_release(&slot->resumed, true);	/* after the write's end */
 	kick(io->rs);
 }
@@ -56,15 +57,18 @@ static void slot_copied(struct repl_io *io, bool read_failed, bool write_failed)
 static void slot_copy(struct repl_merge_slot *slot)
 {
 	struct repl_io *other, *io = &slot->io;
+	struct repl_copy *copy = slot->copy;
 	struct repl_region *r = io->region;
-	struct repl_copy *copy = NULL;
 
+	slot->copy = NULL;
 	slot->resumed = false;
 	spin_lock_irq(&r->lock);
-	other = repl_claim_find(r, REPL_CLAIM_FILL | REPL_CLAIM_WRITE, io->first, io->end);
+	/* It has waited for a copy only when there was no such claim; and none comes. */
+	other = copy ? NULL : repl_claim_find(r, REPL_CLAIM_FILL | REPL_CLAIM_WRITE,
+					      io->first, io->end);
 	if (other)
 		repl_io_wait_for(io, other);
-	else
+	else if (!copy)
 		copy = repl_copy_get(io);
 	spin_unlock_irq(&r->lock);
 	slot->waiting = !copy;

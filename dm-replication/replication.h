@@ -130,6 +130,7 @@ struct repl_io {
 /* Run of chunks that the merge copies at once. */
 struct repl_merge_slot {
 	struct repl_io io;
+	struct repl_copy *copy;		/* that it has waited for; before resumed */
 	bool busy;			/* merge work sets, copy work clears */
 	bool waiting;			/* for a view write or a copy; merge work only */
 	bool resumed;			/* waited enough */
@@ -189,6 +190,7 @@ struct repl_set {
 
 	struct list_head free_copies;	/* wait_lock; struct repl_copy, by free */
 	unsigned int nr_free_copies;	/* wait_lock */
+	struct repl_io *copy_turn;	/* wait_lock; is resumed, and may take one of them */
 	unsigned int own_pages;		/* of each copy; constant after creation */
 	unsigned int nr_spare_pages;	/* wait_lock; that copies may borrow: */
 	struct page **spare_pages;	/* wait_lock */
@@ -327,6 +329,8 @@ typedef void (*repl_copied_fn)(struct repl_io *io, bool read_failed, bool write_
 int repl_copies_create(struct repl_set *rs);
 void repl_copies_destroy(struct repl_set *rs);
 struct repl_copy *repl_copy_get(struct repl_io *io);
+struct repl_copy *repl_copy_turn(struct repl_io *io);
+struct repl_io *repl_copy_next(struct repl_set *rs, bool any);
 void repl_copy_start(struct repl_copy *job, struct repl_io *io, enum repl_dev to,
 		     repl_next_run_fn next, repl_copied_fn fn);
 void repl_copy_work(struct work_struct *work);
