@@ -65,6 +65,28 @@ static inline struct address_space *compat_bdev_mapping(struct block_device *bde
 #endif
 }
 
+/**
+ * compat_limits_no_poll - say in a table's limits that its device is not polled
+ * @limits: of ->io_hints
+ */
+static inline void compat_limits_no_poll(struct queue_limits *limits)
+{
+#if defined(REPL_HAVE_BLK_FEAT_POLL)
+	limits->features &= ~BLK_FEAT_POLL;
+#endif
+}
+
+/**
+ * compat_queue_no_poll - say it of the device's queue, where limits cannot
+ * @q: the queue, whose table is being resumed
+ */
+static inline void compat_queue_no_poll(struct request_queue *q)
+{
+#if defined(REPL_HAVE_QUEUE_FLAG_POLL) && !defined(REPL_HAVE_BLK_FEAT_POLL)
+	blk_queue_flag_clear(QUEUE_FLAG_POLL, q);
+#endif
+}
+
 /* For alloc_workqueue(): workers on the CPU that queues the work. */
 #if defined(REPL_HAVE_WQ_PERCPU)
 #define COMPAT_WQ_PERCPU	WQ_PERCPU

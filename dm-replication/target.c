@@ -4,6 +4,7 @@
  */
 #include <linux/module.h>
 
+#include "compat.h"
 #include "primary.h"
 #include "replication.h"
 
@@ -40,8 +41,15 @@ static void replication_dtr(struct dm_target *ti)
 	mode_of(ti)->dtr(ti);
 }
 
+/*
+ * dm offers polling if all devices underneath do. But what polls would look for a bio
+ * where it was sent at first, while it may wait here; and a claim would be kept for as
+ * long as its owner does not poll. So it is not offered (see ->io_hints and ->resume),
+ * and what has begun under an earlier table completes by interrupt.
+ */
 static int replication_map(struct dm_target *ti, struct bio *bio)
 {
+	bio->bi_opf &= ~REQ_POLLED;
 	return mode_of(ti)->map(ti, bio);
 }
 
@@ -70,6 +78,7 @@ static void replication_postsuspend(struct dm_target *ti)
 
 static void replication_resume(struct dm_target *ti)
 {
+	compat_queue_no_poll(dm_disk(dm_table_get_md(ti->table))->queue);
 	if (mode_of(ti)->resume)
 		mode_of(ti)->resume(ti);
 }
@@ -104,6 +113,7 @@ static int replication_iterate_devices(struct dm_target *ti,
 
 static void replication_io_hints(struct dm_target *ti, struct queue_limits *limits)
 {
+	compat_limits_no_poll(limits);
 	mode_of(ti)->io_hints(ti, limits);
 }
 
