@@ -135,19 +135,35 @@ struct repl_io *repl_claim_find(struct repl_region *r, unsigned int mask,
 	return NULL;
 }
 
+/* Whether its face is in a noflush suspend, which does not wait for who waits. */
+static bool is_requeued(struct repl_io *io)
+{
+	return io->ti && unlikely(READ_ONCE(repl_io_face(io)->requeue)) &&
+		dm_noflush_suspending(io->ti);
+}
+
 /**
  * repl_io_wait_locked - put an io on a list of those that wait
  * @io: who waits; not to be touched any more once the lock is dropped
  * @where: the list
  *
+ * In a noflush suspend of its face it does not wait, but goes on at once, which gives
+ * it back to dm: repl_io_requeue() has been here, and does not come again.
+ *
  * Context: any; rs->wait_lock held.
  */
 void repl_io_wait_locked(struct repl_io *io, struct list_head *where)
 {
-	lockdep_assert_held(&io->rs->wait_lock);
+	struct repl_set *rs = io->rs;
+
+	lockdep_assert_held(&rs->wait_lock);
 	io->mapping = false;
+	if (unlikely(is_requeued(io))) {
+		where = &rs->runnable;
+		queue_work(rs->wq, &rs->run_work);
+	}
 	list_add_tail(&io->wait, where);
-	list_add_tail(&io->held, &io->rs->held);
+	list_add_tail(&io->held, &rs->held);
 }
 
 /**
@@ -254,7 +270,7 @@ void repl_io_continue(struct repl_io *io,
 {
 	struct bio *bio = repl_io_bio(io);
 
-	if (READ_ONCE(repl_io_face(io)->requeue) && dm_noflush_suspending(io->ti)) {
+	if (is_requeued(io)) {
 		bio->bi_status = BLK_STS_DM_REQUEUE;
 		bio_endio(bio);
 		return;
@@ -318,8 +334,9 @@ void repl_io_requeue(struct repl_face *face)
 	struct repl_set *rs = face->rs;
 	struct repl_io *io;
 
-	WRITE_ONCE(face->requeue, true);
 	spin_lock_irq(&rs->wait_lock);
+	/* Who waits later sees this under the same lock. */
+	WRITE_ONCE(face->requeue, true);
 	list_for_each_entry(io, &rs->held, held)
 		if (io->ti == face->ti)
 			list_move_tail(&io->wait, &rs->runnable);

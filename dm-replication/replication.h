@@ -223,7 +223,9 @@ struct repl_face {
 	struct repl_set *rs;
 	struct dm_target *ti;
 	struct list_head list;		/* rs->faces */
-	bool requeue;			/* noflush suspend: bios that wait go back */
+	bool requeue;			/* noflush suspend: bios that wait go back; set
+					 * under wait_lock
+					 */
 };
 
 /* What target.c dispatches to: a mode's part of struct target_type. */

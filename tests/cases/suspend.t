@@ -92,6 +92,46 @@ is "$(status_field view 6)" "1/8192" "one chunk was saved"
 ok "remove the ingress" dmsetup remove in
 ok "remove the view" dmsetup remove view
 
+# A noflush suspend gives back those too that begin to wait while it begins: here for a
+# gate that a checkpoint has closed, which waits for a write of the view.
+dm_delay slow /dev/ram0 0 120000
+secondary_create view /dev/mapper/slow /dev/ram1 /dev/ram2 $chunk
+ingress_create in view
+fill /dev/mapper/in 0x22 0 32M
+pattern write /dev/mapper/view 0x33 0 4k &
+writer=$!
+wait_for 20 eval '[ "$(awk "{ print \$2 }" "/sys/dev/block/$(dm_column slow major,minor)/inflight")" = 1 ]'
+message view checkpoint &
+checkpoint=$!
+fio --name=job --filename=/dev/mapper/in --ioengine=libaio --direct=1 --rw=randwrite --bs=4k \
+	--size=32M --iodepth=30000 --norandommap --rate_iops=3000 --time_based --runtime=600 \
+	> "$scratch/fio" 2>&1 &
+flood=$!
+in_flight() {
+	awk '{ print $2 }' "/sys/dev/block/$(dm_column in major,minor)/inflight"
+}
+wait_for 60 eval '[ "$(in_flight)" -gt 1000 ]'
+longest=0
+for ((i = 0; i < 10; i++)); do
+	begin=$(date +%s%3N)
+	dmsetup suspend --noflush --nolockfs in || break
+	took=$(($(date +%s%3N) - begin))
+	dmsetup resume in
+	[ $took -lt $longest ] || longest=$took
+	sleep 0.3
+done
+is "$i" 10 "a noflush suspend of an ingress that waits"
+ok "the checkpoint still waits" kill -0 $checkpoint
+# The suspend itself takes some time to give so many back.
+ok "the longest took $longest ms" [ $longest -lt $((30000 * REPL_PATIENCE)) ]
+dm_linear slow /dev/ram0
+ok "the view's write ends" wait $writer
+ok "so does the checkpoint" wait $checkpoint
+kill $flood
+wait $flood
+dm_remove_all
+dm_linear stuck /dev/ram2
+
 # In stage none, where nothing was ever done.
 secondary_create view /dev/ram0 /dev/ram1 /dev/mapper/stuck $chunk manual_start
 ok "remove in stage none" dmsetup remove view
