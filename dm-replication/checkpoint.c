@@ -166,10 +166,13 @@ static int move_view(struct repl_set *rs, bool stop)
 	r = flush_secondary(rs);
 	if (!r && stop)
 		WRITE_ONCE(rs->error, REPL_NO_ERROR);
+	else if (!r)
+		repl_space_again(rs);
 	if (!r)
 		r = repl_commit_state(rs, stop ? REPL_DONE : rs->stage, rs->epoch + 1);
 	if (!r) {
 		repl_map_empty(rs);
+		repl_reclaim_dropped(rs);
 		if (stop)
 			repl_set_stage(rs, REPL_DONE);
 		else

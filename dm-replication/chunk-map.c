@@ -181,6 +181,8 @@ void repl_map_set(struct repl_set *rs, struct repl_region *r, enum repl_dev stor
 	}
 	atomic64_add(set, store == REPL_ACTIVE ? &rs->nr_active : &rs->nr_hidden);
 	atomic64_add(held, &rs->nr_held);
+	if (set)
+		repl_reclaim_used(rs, r, store);
 	/* Hidden's are committed before they are set. */
 	if (rs->commit && set && store == REPL_ACTIVE)
 		repl_commit_dirty(rs, r, first, end);
@@ -265,6 +267,10 @@ void repl_map_load(struct repl_set *rs, u32 sector, const struct repl_meta_maps 
 		r->epoch = rs->epoch;
 		set_word(r->active, word, active);
 		set_word(r->hidden, word, hidden);
+		if (active)
+			repl_reclaim_used(rs, r, REPL_ACTIVE);
+		if (hidden)
+			repl_reclaim_used(rs, r, REPL_HIDDEN);
 		atomic64_add(hweight64(active), &rs->nr_active);
 		atomic64_add(hweight64(hidden), &rs->nr_hidden);
 		atomic64_add(hweight64(active | hidden), &rs->nr_held);

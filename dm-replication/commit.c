@@ -124,7 +124,7 @@ static void commit_saved(struct repl_commit *commit, struct list_head *ios)
 	if (!commit->failed) {
 		r = blkdev_issue_flush(rs->bdev[REPL_HIDDEN]);
 		if (r) {
-			repl_fail(rs, REPL_COW_IO);
+			repl_fail(rs, r == -ENOSPC ? REPL_COW_NOSPC : REPL_COW_IO);
 		} else {
 			r = add_hidden(commit, ios);
 			if (r)

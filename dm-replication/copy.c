@@ -55,7 +55,7 @@ struct repl_copy {
 	unsigned int chunk;		/* where to look for the next run */
 	unsigned int busy;		/* copies at work */
 	bool spread;			/* not begun: there is work for more than one */
-	bool read_failed, write_failed;
+	blk_status_t read_error, write_error;	/* the first of each */
 
 	/* The part. */
 	enum repl_dev from;
@@ -429,8 +429,8 @@ void repl_copy_start(struct repl_copy *job, struct repl_io *io, enum repl_dev to
 	job->run_end = 0;
 	job->chunk = io->first;
 	job->busy = 1;
-	job->read_failed = false;
-	job->write_failed = false;
+	job->read_error = BLK_STS_OK;
+	job->write_error = BLK_STS_OK;
 	job_more(job);			/* it has, by contract */
 	cut_part(job);
 	job->spread = job_more(job);
@@ -445,33 +445,33 @@ static void copy_end(struct repl_copy *copy)
 {
 	struct repl_copy *job = copy->job;
 	struct repl_io *io = job->io;
-	bool read_failed, write_failed;
+	blk_status_t read_error, write_error;
 	repl_copied_fn fn = job->fn;
 
 	if (copy != job)
 		put(copy);
 	if (--job->busy)
 		return;
-	read_failed = job->read_failed;
-	write_failed = job->write_failed;
+	read_error = job->read_error;
+	write_error = job->write_error;
 	put(job);
-	fn(io, read_failed, write_failed);
+	fn(io, read_error, write_error);
 }
 
 /* A part is read, or written. */
 static void copy_step(struct repl_copy *copy)
 {
 	struct repl_copy *job = copy->job;
-	bool failed = copy->bio.bi_status != BLK_STS_OK;
+	blk_status_t error = copy->bio.bi_status;
 	bool read = bio_op(&copy->bio) == REQ_OP_READ;
 
 	bio_uninit(&copy->bio);
-	if (failed && read)
-		job->read_failed = true;
-	else if (failed)
-		job->write_failed = true;
+	if (error && read && !job->read_error)
+		job->read_error = error;
+	else if (error && !read && !job->write_error)
+		job->write_error = error;
 
-	if (job->read_failed || job->write_failed) {
+	if (job->read_error || job->write_error) {
 		copy_end(copy);
 	} else if (read) {
 		write_part(copy);

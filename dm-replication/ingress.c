@@ -41,7 +41,8 @@ void repl_ingress_saved(struct repl_io *io, int error)
 	spin_unlock_irq(&r->lock);
 
 	if (error) {
-		bio_io_error(repl_io_bio(io));
+		repl_io_bio(io)->bi_status = errno_to_blk_status(error);
+		bio_endio(repl_io_bio(io));
 	} else if (io->rs->commit) {
 		/* Not from here: the secondary may make its writers wait. */
 		repl_io_resume(io);
@@ -50,14 +51,18 @@ void repl_ingress_saved(struct repl_io *io, int error)
 	}
 }
 
-static void ingress_copied(struct repl_io *io, bool read_failed, bool write_failed)
+static void ingress_copied(struct repl_io *io, blk_status_t read_error,
+			   blk_status_t write_error)
 {
-	bool failed = read_failed || write_failed;
+	bool failed = read_error || write_error;
+	bool no_space = write_error == BLK_STS_NOSPC;
 
 	if (failed)
-		repl_fail(io->rs, REPL_COW_IO);
+		repl_fail(io->rs, no_space ? REPL_COW_NOSPC : REPL_COW_IO);
 	if (!failed && io->rs->commit)
 		repl_commit_saved(io);
+	else if (no_space)
+		repl_ingress_saved(io, -ENOSPC);	/* the caller is to know */
 	else
 		repl_ingress_saved(io, failed ? -EIO : 0);
 }
@@ -89,7 +94,7 @@ static int ingress_copy(struct repl_io *io, struct repl_region *r, unsigned int 
 	enum repl_dev from;
 
 	for (run = first; ingress_next_run(r, &run, &run_end, end, &from); run = run_end) {
-		other = repl_claim_find(r, REPL_CLAIM_COPY, run, run_end);
+		other = repl_claim_find(r, REPL_CLAIM_COPY | REPL_CLAIM_TRIM_HIDDEN, run, run_end);
 		if (other) {
 			repl_io_wait_for(io, other);
 			goto out;
@@ -269,7 +274,7 @@ static int ingress_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ti->num_flush_bios = 1;
 	ti->num_discard_bios = 1;
 	ti->num_write_zeroes_bios = 1;
-	/* Whatever hidden can do, which is never discarded. */
+	/* Whatever hidden can do, to which no discard of the user's goes. */
 	ti->discards_supported = bdev_max_discard_sectors(in->secondary->bdev);
 	ti->per_io_data_size = sizeof(struct repl_io);
 	ti->accounts_remapped_io = true;

@@ -30,7 +30,8 @@ static void slot_resume(struct repl_io *io)
 	kick(io->rs);
 }
 
-static void slot_copied(struct repl_io *io, bool read_failed, bool write_failed)
+static void slot_copied(struct repl_io *io, blk_status_t read_error,
+			blk_status_t write_error)
 {
 	struct repl_merge_slot *slot = container_of(io, struct repl_merge_slot, io);
 	struct repl_region *r = io->region;
@@ -38,8 +39,10 @@ static void slot_copied(struct repl_io *io, bool read_failed, bool write_failed)
 	struct repl_merge *merge = &rs->merge;
 
 	spin_lock_irq(&r->lock);
-	if (read_failed || write_failed)
-		WRITE_ONCE(rs->merge.failed, true);
+	if (write_error == BLK_STS_NOSPC)
+		WRITE_ONCE(merge->no_space, true);
+	if (read_error || write_error)
+		WRITE_ONCE(merge->failed, true);
 	else
 		repl_map_clear(rs, r, io->first, io->end);
 	repl_io_release_locked(io);
@@ -111,17 +114,20 @@ static bool slot_claim(struct repl_set *rs, struct repl_merge_slot *slot)
 static void merge_end(struct repl_set *rs)
 {
 	enum repl_stage stage = REPL_DONE;
-	bool failed = rs->merge.failed;
+	bool recorded, failed = rs->merge.failed;
 
 	if (!failed && blkdev_issue_flush(rs->bdev[REPL_SECONDARY]))
 		failed = true;
 	if (failed) {
-		repl_fail(rs, REPL_MERGE_IO);
+		repl_fail(rs, rs->merge.no_space ? REPL_MERGE_NOSPC : REPL_MERGE_IO);
 		stage = REPL_FAILOVER_FAILED;
 	}
 	mutex_lock(&rs->admin);
 	/* If that fails the device has, and no FLUSH will succeed; see view_flush(). */
-	repl_commit_state(rs, stage, rs->epoch);
+	recorded = !repl_commit_state(rs, stage, rs->epoch);
+	/* Otherwise the next start merges again, from the stores as they are. */
+	if (stage == REPL_DONE && recorded)
+		repl_reclaim_dropped(rs);
 	repl_set_stage(rs, stage);
 	mutex_unlock(&rs->admin);
 }
@@ -199,6 +205,7 @@ void repl_failover(struct repl_set *rs)
 	merge->next = 0;
 	merge->commit_at = jiffies + REPL_MERGE_COMMIT;
 	merge->failed = false;
+	merge->no_space = false;
 	WRITE_ONCE(merge->idle, false);
 	repl_set_stage(rs, REPL_FAILOVER);
 	repl_unquiesce(rs);

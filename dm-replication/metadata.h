@@ -41,6 +41,10 @@ enum repl_error {
 	REPL_METADATA_IO = 6,
 	REPL_LOCAL_IO = 7,		/* of a primary, as is the next */
 	REPL_REPLICA_IO = 8,
+	REPL_COW_NOSPC = 9,		/* as REPL_COW_IO, for hidden has no space left */
+	REPL_ACTIVE_NOSPC = 10,
+	REPL_SECONDARY_NOSPC = 11,
+	REPL_MERGE_NOSPC = 12,		/* as REPL_MERGE_IO: the secondary has no space left */
 	REPL_NR_ERRORS
 };
 

@@ -100,6 +100,8 @@ enum repl_claim {
 				 * a merge has to wait for
 				 */
 	REPL_CLAIM_MERGE = 16,	/* a store to the secondary */
+	REPL_CLAIM_TRIM_ACTIVE = 32,	/* what active does not hold is discarded */
+	REPL_CLAIM_TRIM_HIDDEN = 64,	/* what hidden does not hold is discarded */
 };
 
 /*
@@ -146,9 +148,29 @@ struct repl_merge {
 					 */
 	u64 total;			/* chunks to merge; written before the work */
 	bool paused;			/* the view is suspended */
-	bool failed;			/* copy work sets, failover clears */
+	bool failed;			/* copy work sets, failover clears; so it does this: */
+	bool no_space;			/* because the secondary has none left */
 	bool idle;			/* paused or over: no slot is busy */
 	struct repl_merge_slot slot[REPL_MERGE_SLOTS];
+};
+
+/* What a store is to give back; see reclaim.c. */
+struct repl_trim {
+	unsigned long *used;		/* atomic bits, one a region */
+	unsigned long *stale;		/* atomic bits, one a region */
+	u64 region;			/* all of this: the work's; where it is */
+	unsigned int chunk;		/* of that region, if it is in one */
+	bool in_region;
+	bool cannot;			/* the device says so */
+};
+
+#define REPL_NR_STORES	2
+
+struct repl_reclaim {
+	struct delayed_work work;
+	struct repl_io io;		/* the work's: its claim */
+	struct repl_trim trim[REPL_NR_STORES];	/* of active, of hidden */
+	bool paused;			/* the view is suspended, or does not want it */
 };
 
 struct repl_set {
@@ -198,6 +220,7 @@ struct repl_set {
 	struct work_struct copy_work;
 
 	struct repl_merge merge;
+	struct repl_reclaim reclaim;
 
 	struct mutex cache_lock;	/* the view's page cache, and the next two */
 	bool suspended;			/* the view, or it is about to be */
@@ -275,7 +298,8 @@ const char *repl_error_name(enum repl_error error);
 const char *repl_set_name(struct repl_set *rs);
 void repl_set_stage(struct repl_set *rs, enum repl_stage stage);
 void repl_fail(struct repl_set *rs, enum repl_error error);
-void repl_fail_dev(struct repl_set *rs, enum repl_dev dev);
+void repl_fail_dev(struct repl_set *rs, enum repl_dev dev, blk_status_t status);
+void repl_space_again(struct repl_set *rs);
 void repl_event_work(struct work_struct *work);
 
 /* gate.c */
@@ -327,7 +351,8 @@ void repl_run_work(struct work_struct *work);
 typedef bool (*repl_next_run_fn)(struct repl_region *r, unsigned int *first,
 				 unsigned int *run_end, unsigned int end,
 				 enum repl_dev *from);
-typedef void (*repl_copied_fn)(struct repl_io *io, bool read_failed, bool write_failed);
+typedef void (*repl_copied_fn)(struct repl_io *io, blk_status_t read_error,
+			       blk_status_t write_error);
 int repl_copies_create(struct repl_set *rs);
 void repl_copies_destroy(struct repl_set *rs);
 struct repl_copy *repl_copy_get(struct repl_io *io);
@@ -369,6 +394,14 @@ void repl_failover(struct repl_set *rs);
 void repl_merge_pause(struct repl_set *rs);
 void repl_merge_resume(struct repl_set *rs);
 void repl_merge_finish(struct repl_set *rs);
+
+/* reclaim.c */
+int repl_reclaim_create(struct repl_set *rs);
+void repl_reclaim_destroy(struct repl_set *rs);
+void repl_reclaim_used(struct repl_set *rs, struct repl_region *r, enum repl_dev store);
+void repl_reclaim_dropped(struct repl_set *rs);
+void repl_reclaim_pause(struct repl_set *rs);
+void repl_reclaim_resume(struct repl_set *rs, bool wanted);
 
 /* message.c */
 int repl_view_message(struct repl_face *face, unsigned int argc, char **argv,

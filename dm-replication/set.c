@@ -25,6 +25,7 @@ static void set_free(struct kref *ref)
 		destroy_workqueue(rs->wq);
 	repl_commit_destroy(rs);
 	repl_copies_destroy(rs);
+	repl_reclaim_destroy(rs);
 	repl_gate_destroy(&rs->view_gate);
 	repl_gate_destroy(&rs->ingress_gate);
 	repl_map_destroy(rs);
@@ -109,6 +110,9 @@ static struct repl_set *set_create(struct dm_target *ti, struct dm_dev *const de
 	what = "workqueue";
 	rs->wq = alloc_workqueue("dm-replication", WQ_MEM_RECLAIM | COMPAT_WQ_PERCPU, 0);
 	if (!rs->wq)
+		goto bad;
+	what = "list of what is to be given back";
+	if (repl_reclaim_create(rs))
 		goto bad;
 	what = "copies";
 	if (repl_copies_create(rs))
@@ -280,6 +284,7 @@ void repl_set_put_view(struct repl_set *rs)
 
 	if (last) {
 		repl_merge_finish(rs);
+		repl_reclaim_pause(rs);
 		repl_quiesce(rs);
 		repl_commit_sync(rs);
 		WRITE_ONCE(rs->stage, REPL_NONE);

@@ -23,7 +23,28 @@ static const char * const error_names[] = {
 	[REPL_METADATA_IO]	= "metadata-io",
 	[REPL_LOCAL_IO]		= "local-io",
 	[REPL_REPLICA_IO]	= "replica-io",
+	[REPL_COW_NOSPC]	= "cow-nospc",
+	[REPL_ACTIVE_NOSPC]	= "active-nospc",
+	[REPL_SECONDARY_NOSPC]	= "secondary-nospc",
+	[REPL_MERGE_NOSPC]	= "merge-nospc",
 };
+
+/* What the log says of an error beyond its name. */
+static const char * const error_texts[REPL_NR_ERRORS] = {
+	[REPL_COW_NOSPC] =
+		": hidden has no space left; make space there, or take a checkpoint",
+	[REPL_ACTIVE_NOSPC] =
+		": active has no space left; make space there, or take a checkpoint",
+	[REPL_SECONDARY_NOSPC] =
+		": the secondary has no space left; make space there",
+	[REPL_MERGE_NOSPC] =
+		": the secondary has no space left; make space there, and send failover again",
+};
+
+static bool is_merge_error(enum repl_error error)
+{
+	return error == REPL_MERGE_IO || error == REPL_MERGE_NOSPC;
+}
 
 /**
  * repl_stage_name - the word of the status line
@@ -95,8 +116,9 @@ void repl_set_stage(struct repl_set *rs, enum repl_stage stage)
  * @rs: the set
  * @error: which
  *
- * The first one stays until a start, a stop or the retry of a failover; a failed
- * merge replaces any other, for it explains the stage.
+ * The first one stays until a start, a stop or the retry of a failover, or a
+ * checkpoint if it was a lack of space; a failed merge replaces any other, for it
+ * explains the stage.
  *
  * Context: any.
  */
@@ -105,11 +127,12 @@ void repl_fail(struct repl_set *rs, enum repl_error error)
 	unsigned int old = cmpxchg(&rs->error, REPL_NO_ERROR, error);
 
 	if (old != REPL_NO_ERROR) {
-		if (error != REPL_MERGE_IO || old == REPL_MERGE_IO)
+		if (!is_merge_error(error) || is_merge_error(old))
 			return;
 		WRITE_ONCE(rs->error, error);
 	}
-	DMERR("%s: I/O error: %s", repl_set_name(rs), error_names[error]);
+	DMERR("%s: I/O error: %s%s", repl_set_name(rs), error_names[error],
+	      error_texts[error] ?: "");
 	schedule_work(&rs->event_work);
 	if (rs->commit)
 		repl_commit_error(rs);
@@ -119,16 +142,40 @@ void repl_fail(struct repl_set *rs, enum repl_error error)
  * repl_fail_dev - record that I/O to a device of the set failed
  * @rs: the set
  * @dev: the device
+ * @status: what it said
  *
  * Context: any.
  */
-void repl_fail_dev(struct repl_set *rs, enum repl_dev dev)
+void repl_fail_dev(struct repl_set *rs, enum repl_dev dev, blk_status_t status)
 {
 	static const u8 errors[] = {
 		[REPL_SECONDARY] = REPL_SECONDARY_IO,
 		[REPL_HIDDEN] = REPL_HIDDEN_IO,
 		[REPL_ACTIVE] = REPL_ACTIVE_IO,
 	};
+	static const u8 no_space[] = {
+		[REPL_SECONDARY] = REPL_SECONDARY_NOSPC,
+		[REPL_HIDDEN] = REPL_COW_NOSPC,
+		[REPL_ACTIVE] = REPL_ACTIVE_NOSPC,
+	};
 
-	repl_fail(rs, errors[dev]);
+	repl_fail(rs, status == BLK_STS_NOSPC ? no_space[dev] : errors[dev]);
+}
+
+/**
+ * repl_space_again - a checkpoint gives space back: forget that there was none
+ * @rs: the set
+ *
+ * If there still is none, the next write that needs some says so again.
+ *
+ * Context: the gates are closed.
+ */
+void repl_space_again(struct repl_set *rs)
+{
+	switch (rs->error) {
+	case REPL_COW_NOSPC:
+	case REPL_ACTIVE_NOSPC:
+	case REPL_SECONDARY_NOSPC:
+		WRITE_ONCE(rs->error, REPL_NO_ERROR);
+	}
 }

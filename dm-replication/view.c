@@ -12,7 +12,11 @@ struct view {
 	struct repl_face face;
 	struct dm_dev *dev[REPL_NR_DEVS];
 	bool manual_start;
+	bool no_discard;
 };
+
+/* What a write to active that sets bits waits for. */
+#define WRITE_WAITS_FOR	(REPL_CLAIM_FILL | REPL_CLAIM_MERGE | REPL_CLAIM_TRIM_ACTIVE)
 
 static int view_route(struct repl_io *io, struct bio *bio);
 
@@ -128,16 +132,18 @@ static int view_read(struct repl_io *io, struct bio *bio)
 }
 
 /* A chunk has been filled. */
-static void view_filled(struct repl_io *io, bool read_failed, bool write_failed)
+static void view_filled(struct repl_io *io, blk_status_t read_error,
+			blk_status_t write_error)
 {
-	bool failed = read_failed || write_failed;
+	bool failed = read_error || write_error;
+	struct bio *bio = repl_io_bio(io);
 	struct repl_region *r = io->region;
 	struct repl_set *rs = io->rs;
 
-	if (read_failed)
-		repl_fail_dev(rs, io->dev);
-	else if (write_failed)
-		repl_fail(rs, REPL_ACTIVE_IO);
+	if (read_error)
+		repl_fail_dev(rs, io->dev, BLK_STS_IOERR);
+	else if (write_error)
+		repl_fail_dev(rs, REPL_ACTIVE, write_error);
 	io->dev = REPL_NOWHERE;
 
 	spin_lock_irq(&r->lock);
@@ -146,10 +152,12 @@ static void view_filled(struct repl_io *io, bool read_failed, bool write_failed)
 	repl_io_release_locked(io);
 	spin_unlock_irq(&r->lock);
 
-	if (failed)
-		bio_io_error(repl_io_bio(io));
-	else
+	if (!failed) {
 		repl_io_continue(io, view_route);	/* maybe to fill another */
+		return;
+	}
+	bio->bi_status = write_error == BLK_STS_NOSPC ? write_error : BLK_STS_IOERR;
+	bio_endio(bio);
 }
 
 /*
@@ -164,8 +172,7 @@ static int view_fill(struct repl_io *io, struct repl_region *r, unsigned int chu
 	unsigned int end = chunk + 1;
 	struct repl_io *other;
 
-	other = repl_claim_find(r, REPL_CLAIM_FILL | REPL_CLAIM_WRITE | REPL_CLAIM_MERGE,
-				chunk, end);
+	other = repl_claim_find(r, REPL_CLAIM_WRITE | WRITE_WAITS_FOR, chunk, end);
 	if (other)
 		repl_io_wait_for(io, other);
 	else
@@ -212,7 +219,7 @@ static bool view_cut_held(struct repl_io *io, struct bio *bio, struct repl_regio
 
 	repl_io_cut(io, bio, repl_chunk_sector(rs, r, run));
 	if (held && io->mapping &&
-	    (repl_claim_find(r, REPL_CLAIM_FILL | REPL_CLAIM_MERGE, first, run) ||
+	    (repl_claim_find(r, WRITE_WAITS_FOR, first, run) ||
 	     view_part(rs, bio, r, first, run, &part))) {
 		run = first + 1;
 		repl_io_cut(io, bio, repl_chunk_sector(rs, r, run));
@@ -242,8 +249,7 @@ static int view_write(struct repl_io *io, struct bio *bio)
 
 	run = end;
 	if (merging || repl_map_run(r, first, &run) != REPL_ACTIVE || run < end) {
-		other = repl_claim_find(r, REPL_CLAIM_FILL | REPL_CLAIM_MERGE,
-					first, end);
+		other = repl_claim_find(r, WRITE_WAITS_FOR, first, end);
 		if (other) {
 			repl_io_wait_for(io, other);
 			spin_unlock_irqrestore(&r->lock, flags);
@@ -337,6 +343,7 @@ static void view_postsuspend(struct dm_target *ti)
 	struct view *view = ti->private;
 
 	repl_merge_pause(view->face.rs);
+	repl_reclaim_pause(view->face.rs);
 	repl_commit_sync(view->face.rs);
 }
 
@@ -349,6 +356,7 @@ static void view_resume(struct dm_target *ti)
 	if (!view->manual_start)
 		repl_autostart(rs);
 	repl_merge_resume(rs);
+	repl_reclaim_resume(rs, !view->no_discard);
 	WRITE_ONCE(view->face.requeue, false);
 	repl_cache_resume(rs);
 }
@@ -435,14 +443,19 @@ static int view_parse_options(struct view *view, struct dm_arg_set *as)
 		return r;
 	while (nr--) {
 		const char *opt = dm_shift_arg(as);
+		bool *flag;
 
-		if (strcmp(opt, "manual_start"))
+		if (!strcmp(opt, "manual_start"))
+			flag = &view->manual_start;
+		else if (!strcmp(opt, "no_discard"))
+			flag = &view->no_discard;
+		else
 			return repl_refuse(ti, -EINVAL,
-					   "Unknown option %s; a secondary has manual_start",
+					   "Unknown option %s; a secondary has manual_start and no_discard",
 					   opt);
-		if (view->manual_start)
+		if (*flag)
 			return repl_refuse(ti, -EINVAL, "Option %s is given twice", opt);
-		view->manual_start = true;
+		*flag = true;
 	}
 	return 0;
 }
@@ -497,7 +510,7 @@ static int view_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ti->flush_supported = !!view->dev[REPL_METADATA];
 	ti->num_discard_bios = 1;
 	ti->num_write_zeroes_bios = 1;
-	/* Whatever the stores can do, which are never discarded. */
+	/* Whatever the stores can do, to which no discard of the user's goes. */
 	ti->discards_supported =
 		bdev_max_discard_sectors(view->dev[REPL_SECONDARY]->bdev);
 	ti->per_io_data_size = sizeof(struct repl_io);
@@ -543,8 +556,12 @@ static void view_table(struct dm_target *ti, char *result, unsigned int maxlen)
 	       view->dev[REPL_METADATA] ? view->dev[REPL_METADATA]->name : "-",
 	       view->dev[REPL_ACTIVE]->name, view->dev[REPL_HIDDEN]->name,
 	       view->dev[REPL_SECONDARY]->name, view->face.rs->chunk_sectors);
+	if (view->manual_start || view->no_discard)
+		DMEMIT(" %d", view->manual_start + view->no_discard);
 	if (view->manual_start)
-		DMEMIT(" 1 manual_start");
+		DMEMIT(" manual_start");
+	if (view->no_discard)
+		DMEMIT(" no_discard");
 }
 
 static int view_message(struct dm_target *ti, unsigned int argc, char **argv,

@@ -18,6 +18,7 @@ const struct option_spec create_secondary_options[] = {
 	{ "metadata", 'm', "DEVICE", "what survives a reboot; or none" },
 	{ "chunk-size", 'c', "SIZE", "a power of two from 4K to 1M (4K)" },
 	{ "manual-start", 0, NULL, "wait for dmrepctl start" },
+	{ "no-discard", 0, NULL, "keep the space of what a checkpoint drops" },
 	{ "force", 'f', NULL, "overwrite what is on the devices" },
 	{ "dry-run", 'n', NULL, "only print the table, for dmsetup" },
 	{ 0 }
@@ -66,6 +67,8 @@ static enum outcome parse(const struct invocation *in, struct plan *plan)
 {
 	if (has_option(in, "manual-start"))
 		plan->words[plan->nr_words++] = "manual_start";
+	if (has_option(in, "no-discard"))
+		plan->words[plan->nr_words++] = "no_discard";
 	return DONE;
 }
 

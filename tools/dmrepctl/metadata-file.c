@@ -29,6 +29,10 @@ static const char * const errors[] = {
 	[REPL_METADATA_IO]	= "metadata-io",
 	[REPL_LOCAL_IO]		= "local-io",
 	[REPL_REPLICA_IO]	= "replica-io",
+	[REPL_COW_NOSPC]	= "cow-nospc",
+	[REPL_ACTIVE_NOSPC]	= "active-nospc",
+	[REPL_SECONDARY_NOSPC]	= "secondary-nospc",
+	[REPL_MERGE_NOSPC]	= "merge-nospc",
 };
 
 static_assert(ARRAY_SIZE(errors) == REPL_NR_ERRORS);

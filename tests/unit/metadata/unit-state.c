@@ -135,6 +135,7 @@ static void durable(void)
 static void stages(void)
 {
 	struct repl_meta_state state = { 0 };
+	char why[64];
 	struct rig rig;
 
 	rig_format(&rig, CHUNKS);
@@ -153,7 +154,8 @@ static void stages(void)
 	rig_close(&rig);
 	put32(rig_super(&rig), SUPER_ERROR, REPL_NR_ERRORS);
 	rig_seal_super(&rig);
-	rig_refused(&rig, -EILSEQ, "makes no sense: stage 4, error 9");
+	snprintf(why, sizeof(why), "makes no sense: stage 4, error %u", REPL_NR_ERRORS);
+	rig_refused(&rig, -EILSEQ, why);
 	put32(rig_super(&rig), SUPER_ERROR, 0);
 	put32(rig_super(&rig), SUPER_STAGE, 5);
 	rig_seal_super(&rig);
