@@ -55,6 +55,7 @@ void repl_map_destroy(struct repl_set *rs)
 void repl_map_empty(struct repl_set *rs)
 {
 	WRITE_ONCE(rs->epoch, rs->epoch + 1);
+	repl_lost_forget(rs);
 	atomic64_set(&rs->nr_active, 0);
 	atomic64_set(&rs->nr_hidden, 0);
 	atomic64_set(&rs->nr_held, 0);

@@ -44,6 +44,7 @@ void repl_io_init(struct repl_io *io, struct repl_set *rs, struct repl_gate *gat
 	io->mapping = false;
 	io->discard = false;
 	io->fua = false;
+	io->end_sector = 0;
 	io->rs = rs;
 	io->gate = gate;
 	io->ti = ti;

@@ -46,6 +46,7 @@ struct repl_commit {
 
 	struct repl_meta *meta;		/* the worker's, and so is all that follows */
 	struct repl_meta_state state;	/* as it is on the device */
+	u64 lost[REPL_META_LOST];	/* to be written there */
 	u32 nr_sectors;			/* of the maps */
 	unsigned long *dirty;		/* atomic bits: map sectors that are to be written */
 	unsigned long *taken;		/* those that are being written now */
@@ -115,6 +116,26 @@ static int add_hidden(struct repl_commit *commit, struct list_head *ios)
 	return repl_meta_commit(commit->meta);
 }
 
+static int write_lost(struct repl_commit *commit)
+{
+	if (!memcmp(commit->lost, repl_meta_lost(commit->meta), sizeof(commit->lost)))
+		return 0;
+	return repl_meta_set_lost(commit->meta, commit->lost);
+}
+
+/*
+ * Before chunks are called hidden's: what is lost of them. What the view has written
+ * since to lost sectors of active may not be durable, so nothing is taken off the list.
+ */
+static int add_lost(struct repl_commit *commit)
+{
+	if (!repl_has_lost(commit->rs))
+		return 0;
+	memcpy(commit->lost, repl_meta_lost(commit->meta), sizeof(commit->lost));
+	repl_lost_merge(commit->rs, commit->lost);
+	return write_lost(commit);
+}
+
 static void commit_saved(struct repl_commit *commit, struct list_head *ios)
 {
 	struct repl_set *rs = commit->rs;
@@ -126,7 +147,7 @@ static void commit_saved(struct repl_commit *commit, struct list_head *ios)
 		if (r) {
 			repl_fail(rs, r == -ENOSPC ? REPL_COW_NOSPC : REPL_COW_IO);
 		} else {
-			r = add_hidden(commit, ios);
+			r = add_lost(commit) ?: add_hidden(commit, ios);
 			if (r)
 				commit_fail(commit);
 		}
@@ -234,8 +255,22 @@ static int flush_data(struct repl_set *rs, bool merging)
 static int commit_taken(struct repl_commit *commit, bool merging)
 {
 	unsigned int copied = copy_batch(commit);
-	int r = flush_data(commit->rs, merging);
+	bool lost = repl_has_lost(commit->rs);
+	int r;
 
+	/*
+	 * As it is between the two: what is lost in a chunk was noted before active's bit
+	 * was set; and what was written to lost sectors before this is flushed.
+	 */
+	if (lost) {
+		memset(commit->lost, 0, sizeof(commit->lost));
+		repl_lost_merge(commit->rs, commit->lost);
+	}
+	r = flush_data(commit->rs, merging);
+	if (!r && lost && write_lost(commit)) {
+		commit_fail(commit);
+		return -EIO;
+	}
 	if (r || !copied)
 		return r;
 	if (write_taken(commit, copied, merging)) {
@@ -261,7 +296,7 @@ static int commit_maps(struct repl_commit *commit, bool flush)
 
 	if (commit->failed)
 		return -EIO;
-	if (!flush && !is_dirty(commit))
+	if (!flush && !is_dirty(commit) && !repl_has_lost(commit->rs))
 		return 0;
 	bitmap_copy(commit->taken, commit->dirty, commit->nr_sectors);
 	do {
@@ -555,6 +590,7 @@ static int load(struct repl_commit *commit, char *why, size_t len)
 	rs->error = commit->state.error;
 	if (rs->stage == REPL_NONE || rs->stage == REPL_DONE)
 		return 0;
+	repl_lost_load(rs, repl_meta_lost(commit->meta));
 	return repl_meta_load(commit->meta, load_maps, rs, why, len);
 }
 

@@ -32,6 +32,9 @@
 #define REPL_COPIES_SHARE	16U
 #define REPL_COPIES_MIN_PAGES	(REPL_COPIES + REPL_COPY_PAGES)
 
+/* What cannot be read is read again in pieces of so much, then in the device's blocks. */
+#define PIECE_SECTORS		(SZ_4K >> SECTOR_SHIFT)
+
 /* Copies of one job at once. */
 #define REPL_JOB_COPIES		16
 
@@ -54,6 +57,7 @@ struct repl_copy {
 	sector_t at, run_end;		/* between these is still to be copied */
 	unsigned int chunk;		/* where to look for the next run */
 	unsigned int busy;		/* copies at work */
+	bool empty;			/* not begun: there is nothing to copy after all */
 	bool spread;			/* not begun: there is work for more than one */
 	blk_status_t read_error, write_error;	/* the first of each */
 
@@ -62,6 +66,9 @@ struct repl_copy {
 	sector_t sector;
 	unsigned int sectors;
 	unsigned int nr_pages;		/* it has: its own, then borrowed ones */
+	bool in_pieces;			/* it could not be read as a whole; the piece: */
+	unsigned int piece;		/* where, in the part */
+	unsigned int piece_sectors;
 	struct bio bio;
 	struct bio_vec vecs[REPL_COPY_PAGES];
 	struct page *pages[REPL_COPY_PAGES];
@@ -314,9 +321,11 @@ static void copy_endio(struct bio *bio)
 	hand_over(bio->bi_private);
 }
 
-static void submit(struct repl_copy *copy, enum repl_dev dev, blk_opf_t opf)
+/* Read or write sectors of a part; a piece of it begins at a page or lies within one. */
+static void submit(struct repl_copy *copy, enum repl_dev dev, blk_opf_t opf,
+		   unsigned int first, unsigned int left)
 {
-	unsigned int left = copy->sectors, n, i;
+	unsigned int offset = first % PAGE_SECTORS, n, i;
 	struct bio *bio = &copy->bio;
 
 	/* REQ_IDLE as well, for else writeback's throttle would hold up the worker. */
@@ -328,36 +337,116 @@ static void submit(struct repl_copy *copy, enum repl_dev dev, blk_opf_t opf)
 	bio->bi_bdev = copy->rs->bdev[dev];
 	bio_associate_blkg_from_css(bio, blkcg_root_css);
 	bio->bi_ioprio = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, IOPRIO_BE_NORM);
-	bio->bi_iter.bi_sector = copy->sector;
+	bio->bi_iter.bi_sector = copy->sector + first;
 	bio->bi_end_io = copy_endio;
 	bio->bi_private = copy;
-	for (i = 0; left; i++, left -= n) {
-		n = min_t(unsigned int, left, PAGE_SECTORS);
-		__bio_add_page(bio, copy->pages[i], n << SECTOR_SHIFT, 0);
+	for (i = first / PAGE_SECTORS; left; i++, left -= n, offset = 0) {
+		n = min_t(unsigned int, left, PAGE_SECTORS - offset);
+		__bio_add_page(bio, copy->pages[i], n << SECTOR_SHIFT, offset << SECTOR_SHIFT);
 	}
 	submit_bio(bio);
 }
 
 static void read_part(struct repl_copy *copy)
 {
-	submit(copy, copy->from, REQ_OP_READ);
+	submit(copy, copy->from, REQ_OP_READ, 0, copy->sectors);
 }
 
 static void write_part(struct repl_copy *copy)
 {
-	submit(copy, copy->job->to, REQ_OP_WRITE);
+	submit(copy, copy->job->to, REQ_OP_WRITE, 0, copy->sectors);
 }
 
-/* Whether a job has something left that no copy has taken; finds its next run. */
-static bool job_more(struct repl_copy *job)
+/*
+ * What the secondary cannot read: its sectors, not the way to it. A store is no
+ * different, when active is filled.
+ */
+static bool is_unreadable(blk_status_t error)
+{
+	return error == BLK_STS_IOERR || error == BLK_STS_MEDIUM || error == BLK_STS_PROTECTION;
+}
+
+/* The next piece of a part that is read in pieces: 4 KiB, by the device's 4 KiB. */
+static void read_piece(struct repl_copy *copy)
+{
+	sector_t at = copy->sector + copy->piece;
+	unsigned int left = copy->sectors - copy->piece;
+
+	copy->piece_sectors = min_t(unsigned int, left, PIECE_SECTORS - at % PIECE_SECTORS);
+	submit(copy, copy->from, REQ_OP_READ, copy->piece, copy->piece_sectors);
+}
+
+/* A piece is lost. False: there is no room to note it. */
+static bool lose_piece(struct repl_copy *copy)
+{
+	unsigned int n, at, end = copy->piece + copy->piece_sectors;
+	struct repl_set *rs = copy->rs;
+	sector_t sector = copy->sector + copy->piece;
+
+	for (at = copy->piece; at < end; at += n) {
+		n = min_t(unsigned int, end - at, PAGE_SECTORS - at % PAGE_SECTORS);
+		memset(page_address(copy->pages[at / PAGE_SECTORS]) +
+		       (at % PAGE_SECTORS << SECTOR_SHIFT), 0, n << SECTOR_SHIFT);
+	}
+	if (!repl_lost_add(rs, copy->job->to, sector, sector + copy->piece_sectors))
+		return false;
+	repl_fail_dev(rs, copy->from, BLK_STS_IOERR);
+	DMWARN_LIMIT("%s: %u sectors from %llu on cannot be read: lost until the next checkpoint",
+		     repl_set_name(rs), copy->piece_sectors, (u64)sector);
+	return true;
+}
+
+/*
+ * A read of a part, or of a piece of it, has ended. In what cannot be read as a whole
+ * ever smaller pieces are tried, down to the device's blocks; what is left is lost.
+ * Returns whether the part is there; if not either a piece is being read, or @error says
+ * why the job fails.
+ */
+static bool part_is_read(struct repl_copy *copy, blk_status_t *error)
+{
+	unsigned int block = bdev_logical_block_size(copy->rs->bdev[copy->from]) >> SECTOR_SHIFT;
+
+	if (*error) {
+		if (copy->job->to == REPL_SECONDARY || !is_unreadable(*error))
+			return false;
+		if (!copy->in_pieces) {
+			copy->in_pieces = true;
+			copy->piece = 0;
+			*error = BLK_STS_OK;
+			read_piece(copy);
+			return false;
+		}
+		if (copy->piece_sectors > block) {
+			copy->piece_sectors = block;
+			*error = BLK_STS_OK;
+			submit(copy, copy->from, REQ_OP_READ, copy->piece, block);
+			return false;
+		}
+		if (!lose_piece(copy))
+			return false;
+		*error = BLK_STS_OK;
+	}
+	if (!copy->in_pieces)
+		return true;
+	copy->piece += copy->piece_sectors;
+	if (copy->piece >= copy->sectors)
+		return true;
+	/* After a block of 4 KiB that has a bad one follow its other blocks. */
+	if (copy->piece_sectors == block && (copy->sector + copy->piece) % PIECE_SECTORS)
+		submit(copy, copy->from, REQ_OP_READ, copy->piece, block);
+	else
+		read_piece(copy);
+	return false;
+}
+
+/* Find the next run of a job. */
+static bool next_run(struct repl_copy *job)
 {
 	struct repl_region *r = job->io->region;
 	struct repl_set *rs = job->rs;
 	unsigned int end;
 	bool more;
 
-	if (job->at < job->run_end)
-		return true;
 	if (job->chunk >= job->io->end)
 		return false;
 	spin_lock_irq(&r->lock);
@@ -373,6 +462,39 @@ static bool job_more(struct repl_copy *job)
 	return true;
 }
 
+/* The merge leaves out what is lost: the next such sector of the present run. */
+static sector_t next_lost(struct repl_copy *job)
+{
+	if (job->to != REPL_SECONDARY || !repl_has_lost(job->rs))
+		return job->run_end;
+	return repl_lost_find(job->rs, job->run_dev, job->at, job->run_end);
+}
+
+static void skip_lost(struct repl_copy *job)
+{
+	struct repl_set *rs = job->rs;
+	sector_t first = job->at;
+
+	while (job->at < job->run_end && next_lost(job) == job->at)
+		job->at++;
+	if (job->at == first)
+		return;
+	atomic64_add(job->at - first, &rs->merge.lost);
+	DMWARN_LIMIT("%s: %llu lost sectors from %llu on are not rolled back",
+		     repl_set_name(rs), (u64)(job->at - first), (u64)first);
+}
+
+/* Whether a job has something left that no copy has taken. */
+static bool job_more(struct repl_copy *job)
+{
+	do {
+		skip_lost(job);
+		if (job->at < job->run_end)
+			return true;
+	} while (next_run(job));
+	return false;
+}
+
 /* The next part of a job that has more is this copy's. */
 static void cut_part(struct repl_copy *copy)
 {
@@ -383,7 +505,11 @@ static void cut_part(struct repl_copy *copy)
 	most = copy->nr_pages << PAGE_SECTORS_SHIFT;
 	copy->from = job->run_dev;
 	copy->sector = job->at;
-	copy->sectors = min(job->run_end - job->at, most);
+	copy->sectors = min(next_lost(job) - job->at, most);
+	copy->in_pieces = false;
+	/* What an attempt that failed has noted. */
+	if (repl_has_lost(job->rs) && job->to != REPL_SECONDARY)
+		repl_lost_clear(job->rs, job->to, job->at, job->at + copy->sectors);
 	job->at += copy->sectors;
 }
 
@@ -431,10 +557,11 @@ void repl_copy_start(struct repl_copy *job, struct repl_io *io, enum repl_dev to
 	job->busy = 1;
 	job->read_error = BLK_STS_OK;
 	job->write_error = BLK_STS_OK;
-	job_more(job);			/* it has, by contract */
-	cut_part(job);
-	job->spread = job_more(job);
-	if (job->spread)
+	job->empty = !job_more(job);	/* it has by contract, but all may be lost */
+	if (!job->empty)
+		cut_part(job);
+	job->spread = !job->empty && job_more(job);
+	if (job->spread || job->empty)
 		hand_over(job);
 	else
 		read_part(job);
@@ -466,6 +593,9 @@ static void copy_step(struct repl_copy *copy)
 	bool read = bio_op(&copy->bio) == REQ_OP_READ;
 
 	bio_uninit(&copy->bio);
+	if (read && !job->read_error && !job->write_error &&
+	    !part_is_read(copy, &error) && !error)
+		return;
 	if (error && read && !job->read_error)
 		job->read_error = error;
 	else if (error && !read && !job->write_error)
@@ -505,10 +635,14 @@ void repl_copy_work(struct work_struct *work)
 	list = llist_reverse_order(llist_del_all(&rs->done_copies));
 	blk_start_plug(&plug);
 	llist_for_each_entry_safe(copy, next, list, done) {
-		if (copy->spread)
+		if (copy->empty) {
+			copy->empty = false;
+			copy_end(copy);
+		} else if (copy->spread) {
 			job_spread(copy);
-		else
+		} else {
 			copy_step(copy);
+		}
 	}
 	blk_finish_plug(&plug);
 }

@@ -118,6 +118,8 @@ static void merge_end(struct repl_set *rs)
 
 	if (!failed && blkdev_issue_flush(rs->bdev[REPL_SECONDARY]))
 		failed = true;
+	if (!failed && atomic64_read(&rs->merge.lost))
+		repl_fail(rs, REPL_MERGE_LOST);
 	if (failed) {
 		repl_fail(rs, rs->merge.no_space ? REPL_MERGE_NOSPC : REPL_MERGE_IO);
 		stage = REPL_FAILOVER_FAILED;
@@ -193,10 +195,12 @@ void repl_failover(struct repl_set *rs)
 
 	lockdep_assert_held(&rs->admin);
 	repl_quiesce(rs);
-	if (rs->stage == REPL_RUNNING)
+	if (rs->stage == REPL_RUNNING) {
 		WRITE_ONCE(merge->total, atomic64_read(&rs->nr_held));
-	else
+		atomic64_set(&merge->lost, 0);
+	} else {
 		WRITE_ONCE(rs->error, REPL_NO_ERROR);
+	}
 	/*
 	 * Without the metadata device it goes on in memory, for its content is nowhere
 	 * else; but no FLUSH of the view will succeed.

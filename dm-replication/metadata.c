@@ -45,6 +45,14 @@ struct super {
 	u8 rest[320];			/* zero */
 };
 
+/* Behind the superblock, in its block: a part of the list of lost sectors. */
+struct lost_sector {
+	__le32 crc;			/* as a map sector's */
+	__le32 number;
+	__le64 epoch;
+	__le64 entry[REPL_META_LOST_ENTRIES];
+};
+
 struct map_sector {
 	__le32 crc;			/* of the set's UUID and the rest */
 	__le32 number;
@@ -61,6 +69,7 @@ struct repl_meta {
 	struct super super;		/* as it is on disk */
 	u32 seed;			/* of the map sectors' checksums */
 	u64 epoch;			/* as in @super */
+	u64 lost[REPL_META_LOST];	/* of that epoch */
 	u64 nr_chunks;
 	u32 nr_sectors;			/* of the maps */
 
@@ -193,6 +202,49 @@ static int make_durable(struct repl_meta *meta, char *why, size_t len)
 	return r;
 }
 
+/* Take over the list of lost sectors, from the block of the superblock. */
+static int read_lost(struct repl_meta *meta, const u8 *block, char *why, size_t len)
+{
+	u32 seed = crc32c(~0, meta->super.uuid, sizeof(meta->super.uuid));
+	unsigned int i, j;
+
+	for (i = 0; i < REPL_META_LOST_SECTORS; i++) {
+		const struct lost_sector *sector = (const void *)(block + (1 + i) * SECTOR_BYTES);
+
+		if (!memchr_inv(sector, 0, SECTOR_BYTES))
+			continue;
+		if (le32_to_cpu(sector->crc) != checksum(seed, sector) ||
+		    le32_to_cpu(sector->number) != i) {
+			snprintf(why, len, "its list of lost sectors is damaged");
+			return -EILSEQ;
+		}
+		if (sector->epoch != meta->super.epoch)
+			continue;
+		for (j = 0; j < REPL_META_LOST_ENTRIES; j++)
+			meta->lost[i * REPL_META_LOST_ENTRIES + j] = le64_to_cpu(sector->entry[j]);
+	}
+	return 0;
+}
+
+/* A sector of the list without an entry is all zeroes. */
+static void write_lost(struct repl_meta *meta, u8 *block)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < REPL_META_LOST_SECTORS; i++) {
+		struct lost_sector *sector = (void *)(block + (1 + i) * SECTOR_BYTES);
+		const u64 *entry = meta->lost + i * REPL_META_LOST_ENTRIES;
+
+		if (!memchr_inv(entry, 0, REPL_META_LOST_ENTRIES * sizeof(*entry)))
+			continue;
+		sector->number = cpu_to_le32(i);
+		sector->epoch = meta->super.epoch;
+		for (j = 0; j < REPL_META_LOST_ENTRIES; j++)
+			sector->entry[j] = cpu_to_le64(entry[j]);
+		sector->crc = cpu_to_le32(checksum(meta->seed, sector));
+	}
+}
+
 static int read_super(struct repl_meta *meta, const struct repl_meta_geometry *geometry,
 		      char *why, size_t len)
 {
@@ -208,7 +260,8 @@ static int read_super(struct repl_meta *meta, const struct repl_meta_geometry *g
 	}
 	if (memchr_inv(block, 0, BLOCK_BYTES)) {
 		memcpy(super, block, sizeof(*super));
-		r = check_super(super, geometry, why, len) ?: make_durable(meta, why, len);
+		r = check_super(super, geometry, why, len) ?:
+			read_lost(meta, block, why, len) ?: make_durable(meta, why, len);
 	} else {
 		new_super(super, geometry);
 	}
@@ -386,18 +439,14 @@ u64 repl_meta_epoch(struct repl_meta *meta)
 	return meta->epoch;
 }
 
-int repl_meta_set_state(struct repl_meta *meta, const struct repl_meta_state *state)
+/* Write the superblock's block, and all else that is dirty; durable. */
+static int write_super(struct repl_meta *meta)
 {
 	struct super *super = &meta->super;
 	struct dm_buffer *buffer;
 	u8 *block;
-	int r;
 
-	super->epoch = cpu_to_le64(state->epoch);
-	super->stage = cpu_to_le32(state->stage);
-	super->error = cpu_to_le32(state->error);
 	super->crc = cpu_to_le32(checksum(~0, super));
-
 	/* A map sector that is being changed is of the epoch before. */
 	put_block(meta);
 	block = dm_bufio_new(meta->bufio, 0, &buffer);
@@ -405,12 +454,37 @@ int repl_meta_set_state(struct repl_meta *meta, const struct repl_meta_state *st
 		return PTR_ERR(block);
 	memset(block, 0, BLOCK_BYTES);
 	memcpy(block, super, sizeof(*super));
+	write_lost(meta, block);
 	dm_bufio_mark_buffer_dirty(buffer);
 	dm_bufio_release(buffer);
-	r = dm_bufio_write_dirty_buffers(meta->bufio);
+	return dm_bufio_write_dirty_buffers(meta->bufio);
+}
+
+int repl_meta_set_state(struct repl_meta *meta, const struct repl_meta_state *state)
+{
+	struct super *super = &meta->super;
+	int r;
+
+	if (le64_to_cpu(super->epoch) != state->epoch)
+		memset(meta->lost, 0, sizeof(meta->lost));
+	super->epoch = cpu_to_le64(state->epoch);
+	super->stage = cpu_to_le32(state->stage);
+	super->error = cpu_to_le32(state->error);
+	r = write_super(meta);
 	if (!r)
 		meta->epoch = state->epoch;
 	return r;
+}
+
+const u64 *repl_meta_lost(struct repl_meta *meta)
+{
+	return meta->lost;
+}
+
+int repl_meta_set_lost(struct repl_meta *meta, const u64 *lost)
+{
+	memcpy(meta->lost, lost, sizeof(meta->lost));
+	return write_super(meta);
 }
 
 int repl_meta_format(struct repl_meta *meta, const struct repl_meta_state *state)

@@ -45,6 +45,7 @@ enum repl_error {
 	REPL_ACTIVE_NOSPC = 10,
 	REPL_SECONDARY_NOSPC = 11,
 	REPL_MERGE_NOSPC = 12,		/* as REPL_MERGE_IO: the secondary has no space left */
+	REPL_MERGE_LOST = 13,		/* merged, but for sectors that nobody could read */
 	REPL_NR_ERRORS
 };
 
@@ -82,6 +83,11 @@ struct repl_meta_maps {
 	__le64 hidden[REPL_META_WORDS];
 };
 
+/* A list of lost sectors has so many entries; see lost.c. */
+#define REPL_META_LOST_SECTORS	7
+#define REPL_META_LOST_ENTRIES	62	/* of each of these sectors */
+#define REPL_META_LOST		(REPL_META_LOST_SECTORS * REPL_META_LOST_ENTRIES)
+
 /* How many sectors a metadata device needs. Does not sleep. */
 u64 repl_meta_size(u64 len, u32 chunk_sectors);
 
@@ -110,6 +116,15 @@ int repl_meta_set_state(struct repl_meta *meta, const struct repl_meta_state *st
 
 /* The epoch as the superblock has it. Does not sleep. */
 u64 repl_meta_epoch(struct repl_meta *meta);
+
+/* The list of lost sectors of the epoch, REPL_META_LOST entries. Does not sleep. */
+const u64 *repl_meta_lost(struct repl_meta *meta);
+
+/*
+ * Write the list of lost sectors; durable. The next write of another epoch empties it.
+ * 0 or a negative errno.
+ */
+int repl_meta_set_lost(struct repl_meta *meta, const u64 *lost);
 
 /*
  * Between two commits these are called in the order of the chunks, each of them at

@@ -24,6 +24,7 @@
  *   repl_set.faces_lock (mutex)
  *   repl_region.lock (irq)
  *   repl_set.wait_lock (irq)
+ *   repl_lost.lock (irq)
  *
  * A bio is counted in at its gate when it is mapped and counted out in end_io;
  * in between, the stage and the epoch stay what they are but for the merge's
@@ -119,6 +120,9 @@ struct repl_io {
 	bool discard;			/* of the view, sent as a write of zeroes */
 	bool fua;			/* of the view: to be committed when it is done */
 
+	sector_t sector;		/* of the view: where the bio began, and ends, if it */
+	sector_t end_sector;		/* may write to lost sectors; else the end is 0 */
+
 	struct repl_set *rs;
 	struct repl_gate *gate;		/* of the face; NULL for the merge */
 	struct dm_target *ti;		/* NULL for the merge */
@@ -150,6 +154,7 @@ struct repl_merge {
 	bool paused;			/* the view is suspended */
 	bool failed;			/* copy work sets, failover clears; so it does this: */
 	bool no_space;			/* because the secondary has none left */
+	atomic64_t lost;		/* sectors that it has left out */
 	bool idle;			/* paused or over: no slot is busy */
 	struct repl_merge_slot slot[REPL_MERGE_SLOTS];
 };
@@ -171,6 +176,13 @@ struct repl_reclaim {
 	struct repl_io io;		/* the work's: its claim */
 	struct repl_trim trim[REPL_NR_STORES];	/* of active, of hidden */
 	bool paused;			/* the view is suspended, or does not want it */
+};
+
+/* Sectors of the stores that are lost; see lost.c. */
+struct repl_lost {
+	spinlock_t lock;
+	unsigned int nr;		/* lock; only grows in an epoch */
+	u64 entry[REPL_META_LOST];	/* lock */
 };
 
 struct repl_set {
@@ -221,6 +233,7 @@ struct repl_set {
 
 	struct repl_merge merge;
 	struct repl_reclaim reclaim;
+	struct repl_lost lost;
 
 	struct mutex cache_lock;	/* the view's page cache, and the next two */
 	bool suspended;			/* the view, or it is about to be */
@@ -395,6 +408,16 @@ void repl_merge_pause(struct repl_set *rs);
 void repl_merge_resume(struct repl_set *rs);
 void repl_merge_finish(struct repl_set *rs);
 
+/* lost.c */
+bool repl_lost_add(struct repl_set *rs, enum repl_dev dev, sector_t first, sector_t end);
+void repl_lost_clear(struct repl_set *rs, enum repl_dev dev, sector_t first, sector_t end);
+void repl_lost_inherit(struct repl_set *rs, sector_t first, sector_t end);
+sector_t repl_lost_find(struct repl_set *rs, enum repl_dev dev, sector_t first, sector_t end);
+bool repl_lost_all(struct repl_set *rs, enum repl_dev dev, sector_t first, sector_t end);
+void repl_lost_merge(struct repl_set *rs, u64 *entry);
+void repl_lost_forget(struct repl_set *rs);
+void repl_lost_load(struct repl_set *rs, const u64 *entry);
+
 /* reclaim.c */
 int repl_reclaim_create(struct repl_set *rs);
 void repl_reclaim_destroy(struct repl_set *rs);
@@ -406,6 +429,12 @@ void repl_reclaim_resume(struct repl_set *rs, bool wanted);
 /* message.c */
 int repl_view_message(struct repl_face *face, unsigned int argc, char **argv,
 		      char *result, unsigned int maxlen);
+
+/* Whether sectors of the stores are lost, which is the exception. */
+static inline bool repl_has_lost(struct repl_set *rs)
+{
+	return unlikely(READ_ONCE(rs->lost.nr));
+}
 
 static inline struct repl_io *repl_bio_io(struct bio *bio)
 {

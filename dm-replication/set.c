@@ -65,6 +65,7 @@ static void set_init(struct repl_set *rs, struct dm_target *ti,
 	INIT_LIST_HEAD(&rs->free_copies);
 	init_llist_head(&rs->done_copies);
 	INIT_WORK(&rs->copy_work, repl_copy_work);
+	spin_lock_init(&rs->lost.lock);
 	mutex_init(&rs->admin);
 	mutex_init(&rs->faces_lock);
 	INIT_LIST_HEAD(&rs->faces);

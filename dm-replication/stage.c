@@ -27,6 +27,7 @@ static const char * const error_names[] = {
 	[REPL_ACTIVE_NOSPC]	= "active-nospc",
 	[REPL_SECONDARY_NOSPC]	= "secondary-nospc",
 	[REPL_MERGE_NOSPC]	= "merge-nospc",
+	[REPL_MERGE_LOST]	= "merge-lost",
 };
 
 /* What the log says of an error beyond its name. */
@@ -39,11 +40,13 @@ static const char * const error_texts[REPL_NR_ERRORS] = {
 		": the secondary has no space left; make space there",
 	[REPL_MERGE_NOSPC] =
 		": the secondary has no space left; make space there, and send failover again",
+	[REPL_MERGE_LOST] =
+		": sectors that were lost are not rolled back",
 };
 
 static bool is_merge_error(enum repl_error error)
 {
-	return error == REPL_MERGE_IO || error == REPL_MERGE_NOSPC;
+	return error == REPL_MERGE_IO || error == REPL_MERGE_NOSPC || error == REPL_MERGE_LOST;
 }
 
 /**

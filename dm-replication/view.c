@@ -107,6 +107,13 @@ static int view_discard(struct repl_io *io, struct bio *bio)
 	return DM_MAPIO_REMAPPED;
 }
 
+/* Whether a bio reads, of the run up to @end that is in @dev, what is lost. */
+static bool reads_lost(struct repl_set *rs, struct bio *bio, enum repl_dev dev, sector_t end)
+{
+	end = min(end, bio_end_sector(bio));
+	return repl_lost_find(rs, dev, bio->bi_iter.bi_sector, end) < end;
+}
+
 static int view_read(struct repl_io *io, struct bio *bio)
 {
 	struct repl_set *rs = io->rs;
@@ -120,6 +127,10 @@ static int view_read(struct repl_io *io, struct bio *bio)
 
 	flags = repl_region_lock(rs, r);
 	dev = repl_map_run(r, first, &run);
+	if (repl_has_lost(rs) && reads_lost(rs, bio, dev, repl_chunk_sector(rs, r, run))) {
+		spin_unlock_irqrestore(&r->lock, flags);
+		return DM_MAPIO_KILL;
+	}
 	/* No ingress write comes after the failover. */
 	if (dev == REPL_SECONDARY && rs->stage == REPL_RUNNING)
 		repl_io_claim(io, REPL_CLAIM_READ, r, first, run);
@@ -135,10 +146,19 @@ static int view_read(struct repl_io *io, struct bio *bio)
 static void view_filled(struct repl_io *io, blk_status_t read_error,
 			blk_status_t write_error)
 {
-	bool failed = read_error || write_error;
 	struct bio *bio = repl_io_bio(io);
 	struct repl_region *r = io->region;
 	struct repl_set *rs = io->rs;
+	sector_t first = repl_chunk_sector(rs, r, io->first);
+	sector_t end = min(rs->len, repl_chunk_sector(rs, r, io->end));
+	bool failed;
+
+	if (io->dev == REPL_HIDDEN)
+		repl_lost_inherit(rs, first, end);
+	/* If nothing can be read it is no chunk with a bad sector, but a bad one. */
+	if (!read_error && repl_lost_all(rs, REPL_ACTIVE, first, end))
+		read_error = BLK_STS_IOERR;
+	failed = read_error || write_error;
 
 	if (read_error)
 		repl_fail_dev(rs, io->dev, BLK_STS_IOERR);
@@ -180,6 +200,7 @@ static int view_fill(struct repl_io *io, struct repl_region *r, unsigned int chu
 	if (copy) {
 		io->mapping = false;
 		io->dev = repl_map_run(r, chunk, &end);	/* for the error of a read */
+		io->end_sector = 0;
 		repl_io_claim(io, REPL_CLAIM_FILL, r, chunk, end);
 	}
 	spin_unlock_irqrestore(&r->lock, flags);
@@ -258,6 +279,10 @@ static int view_write(struct repl_io *io, struct bio *bio)
 		repl_io_claim(io, REPL_CLAIM_WRITE, r, first, end);
 	}
 	spin_unlock_irqrestore(&r->lock, flags);
+	if (repl_has_lost(rs)) {
+		io->sector = bio->bi_iter.bi_sector;
+		io->end_sector = bio_end_sector(bio);
+	}
 	repl_io_send(io, bio, REPL_ACTIVE);
 	return DM_MAPIO_REMAPPED;
 }
@@ -305,6 +330,8 @@ static int view_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *erro
 	struct repl_region *r = io->region;
 	unsigned long flags;
 
+	if (unlikely(io->end_sector) && !*error)
+		repl_lost_clear(io->rs, REPL_ACTIVE, io->sector, io->end_sector);
 	if (io->claim) {
 		spin_lock_irqsave(&r->lock, flags);
 		if (io->claim == REPL_CLAIM_WRITE && !*error)

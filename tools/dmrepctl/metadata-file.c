@@ -33,6 +33,7 @@ static const char * const errors[] = {
 	[REPL_ACTIVE_NOSPC]	= "active-nospc",
 	[REPL_SECONDARY_NOSPC]	= "secondary-nospc",
 	[REPL_MERGE_NOSPC]	= "merge-nospc",
+	[REPL_MERGE_LOST]	= "merge-lost",
 };
 
 static_assert(ARRAY_SIZE(errors) == REPL_NR_ERRORS);

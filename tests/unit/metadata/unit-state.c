@@ -273,6 +273,38 @@ static void version(void)
 	rig_destroy(&rig);
 }
 
+/* The list of lost sectors is durable, of its epoch, and refused if it is damaged. */
+static void lost(void)
+{
+	static const u64 none[REPL_META_LOST];
+	u64 list[REPL_META_LOST] = { 0 };
+	struct rig rig;
+
+	list[0] = 0x1234560102;
+	list[REPL_META_LOST_ENTRIES] = ~0ULL;
+	list[REPL_META_LOST - 1] = 0x10080;
+	rig_format(&rig, CHUNKS);
+	check(!memcmp(repl_meta_lost(rig.meta), none, sizeof(none)), "a new one has losses");
+	check(!repl_meta_set_lost(rig.meta, list), "failed");
+	check(!rig.disk->nr_pending, "not durable");
+	rig_reopen(&rig);
+	check(!memcmp(repl_meta_lost(rig.meta), list, sizeof(list)), "another list");
+	rig_state(&rig, REPL_FAILOVER, 1);
+	rig_reopen(&rig);
+	check(!memcmp(repl_meta_lost(rig.meta), list, sizeof(list)), "the stage changed it");
+	check(rig.disk->data[DISK_SECTOR + 16] == 0x02 && rig.disk->data[DISK_SECTOR + 17] == 0x01 &&
+	      rig.disk->data[2 * DISK_SECTOR + 4] == 1, "it is not where it belongs");
+	rig_close(&rig);
+	rig.disk->data[7 * DISK_SECTOR + 100] ^= 1;
+	rig_refused(&rig, -EILSEQ, "its list of lost sectors is damaged");
+	rig.disk->data[7 * DISK_SECTOR + 100] ^= 1;
+	rig_reopen(&rig);
+	rig_state(&rig, REPL_RUNNING, 2);
+	rig_reopen(&rig);
+	check(!memcmp(repl_meta_lost(rig.meta), none, sizeof(none)), "the epoch did not end it");
+	rig_destroy(&rig);
+}
+
 /* Of a sentence that is longer than its place there is as much as fits. */
 static void short_sentence(void)
 {
@@ -302,6 +334,7 @@ const struct unit_test unit_state[] = {
 	{ "view-uuid", view_uuid },
 	{ "version", version },
 	{ "kind", kind },
+	{ "lost", lost },
 	{ "short-sentence", short_sentence },
 	{ NULL, NULL }
 };
