@@ -59,7 +59,7 @@ says_like 1 "view: merging .*view: done, 2 MiB merged in [0-9]+ s $(lacks view "
 is "$(stage view)" "done" "it is done"
 says 1 "dmrepctl: view: stage done: there is nothing to do $(lacks view "the failover")" failover view
 ok "a write" fill $view 0x99
-says 0 "" down
+says 0 "$(lacks view "the failover")" down
 newer_data_stays
 
 diag "one that is not"
@@ -69,6 +69,14 @@ ok "it is done" wait_for 20 stage_is view "done"
 fill $view 0x99
 dmsetup remove in
 dmsetup remove view
+newer_data_stays
+
+diag "one by dmsetup, which is found when the view goes"
+view_without_metadata
+ok "failover" message view failover
+ok "it is done" wait_for 20 stage_is view "done"
+fill $view 0x99
+says 0 "$(lacks view "the failover")" down
 newer_data_stays
 
 diag "a device that is recorded in time"

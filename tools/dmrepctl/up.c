@@ -10,6 +10,7 @@
 
 #include "config.h"
 #include "create.h"
+#include "stale.h"
 #include "units.h"
 #include "up.h"
 
@@ -388,6 +389,17 @@ static unsigned int nr_sections(const struct config *config)
 	return n;
 }
 
+/* What was done without dmrepctl may not have been said yet. */
+static void say_what_is_not_recorded(char * const *names, int n)
+{
+	struct device device;
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (!get_device(names[i], &device))
+			check_recorded(&device);
+}
+
 enum outcome down_command(const struct invocation *in)
 {
 	struct config config;
@@ -399,8 +411,10 @@ enum outcome down_command(const struct invocation *in)
 		names = calloc(nr_sections(&config) + 1, sizeof(((struct names *)0)->at));
 		outcome = names ? find_all(&config, names, &n) : out_of_memory();
 	}
-	if (!outcome && n)
+	if (!outcome && n) {
+		say_what_is_not_recorded(names, n);
 		outcome = remove_devices(names, n, has_option(in, "force"));
+	}
 	free(names);
 	config_free(&config);
 	return outcome;
