@@ -587,6 +587,8 @@ static int load(struct repl_commit *commit, char *why, size_t len)
 
 	rs->stage = commit->state.stage;
 	rs->epoch = commit->state.epoch;
+	rs->shown_stage = rs->stage;
+	rs->shown_epoch = rs->epoch;
 	rs->error = commit->state.error;
 	if (rs->stage == REPL_NONE || rs->stage == REPL_DONE)
 		return 0;

@@ -87,6 +87,24 @@ static inline void compat_queue_no_poll(struct request_queue *q)
 #endif
 }
 
+/**
+ * compat_claim - keep others from opening a block device exclusively
+ * @bdev: the device
+ * @holder: any address, which bd_abort_claiming() takes to let them again
+ *
+ * Process context, may sleep until another's exclusive open is over.
+ *
+ * Return: 0 or -EBUSY: it is open exclusively.
+ */
+static inline int compat_claim(struct block_device *bdev, void *holder)
+{
+#if defined(REPL_HAVE_BD_PREPARE_TO_CLAIM_OPS)
+	return bd_prepare_to_claim(bdev, holder, NULL);
+#elif defined(REPL_HAVE_BD_PREPARE_TO_CLAIM)
+	return bd_prepare_to_claim(bdev, holder);
+#endif
+}
+
 /* For alloc_workqueue(): workers on the CPU that queues the work. */
 #if defined(REPL_HAVE_WQ_PERCPU)
 #define COMPAT_WQ_PERCPU	WQ_PERCPU

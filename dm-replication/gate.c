@@ -75,6 +75,59 @@ static void gate_open(struct repl_set *rs, struct repl_gate *gate)
 }
 
 /**
+ * repl_gate_drop - complete ios that wait at a closed gate, as if they were done
+ * @rs: the set
+ * @gate: the gate
+ * @which: picks them; must not sleep
+ * @data: for it
+ *
+ * Context: may sleep; rs->admin held.
+ */
+void repl_gate_drop(struct repl_set *rs, struct repl_gate *gate,
+		    bool (*which)(struct repl_io *io, void *data), void *data)
+{
+	struct repl_io *io, *next;
+	LIST_HEAD(dropped);
+
+	spin_lock_irq(&rs->wait_lock);
+	list_for_each_entry_safe(io, next, &gate->held, wait) {
+		if (!which(io, data))
+			continue;
+		list_move_tail(&io->wait, &dropped);
+		list_del(&io->held);
+	}
+	spin_unlock_irq(&rs->wait_lock);
+
+	list_for_each_entry_safe(io, next, &dropped, wait)
+		bio_endio(repl_io_bio(io));
+}
+
+/**
+ * repl_gate_holds - does an io wait at a closed gate that @which picks?
+ * @rs: the set
+ * @gate: the gate
+ * @which: picks one; must not sleep
+ * @data: for it
+ *
+ * Context: may sleep; rs->admin held.
+ */
+bool repl_gate_holds(struct repl_set *rs, struct repl_gate *gate,
+		     bool (*which)(struct repl_io *io, void *data), void *data)
+{
+	struct repl_io *io;
+	bool found = false;
+
+	spin_lock_irq(&rs->wait_lock);
+	list_for_each_entry(io, &gate->held, wait) {
+		found = which(io, data);
+		if (found)
+			break;
+	}
+	spin_unlock_irq(&rs->wait_lock);
+	return found;
+}
+
+/**
  * repl_quiesce - stop all I/O of both faces
  * @rs: the set
  *
@@ -87,6 +140,20 @@ void repl_quiesce(struct repl_set *rs)
 {
 	gate_close(&rs->ingress_gate);
 	gate_close(&rs->view_gate);
+}
+
+/**
+ * repl_unquiesce_ingress - let the I/O of the ingress go on
+ * @rs: the set
+ *
+ * The view stands still until repl_unquiesce().
+ *
+ * Context: as repl_quiesce().
+ */
+void repl_unquiesce_ingress(struct repl_set *rs)
+{
+	gate_open(rs, &rs->ingress_gate);
+	queue_work(rs->wq, &rs->run_work);
 }
 
 /**

@@ -14,6 +14,7 @@ struct ingress {
 	void *top;			/* held open, so that it cannot go first */
 	struct dm_dev *secondary;
 	struct dm_dev *hidden;
+	bool resumed;			/* at least once */
 };
 
 static int ingress_route(struct repl_io *io, struct bio *bio);
@@ -180,6 +181,10 @@ static void ingress_resume(struct dm_target *ti)
 	struct ingress *in = ti->private;
 
 	WRITE_ONCE(in->face.requeue, false);
+	/* What is in the page cache is of the table before. */
+	if (!in->resumed)
+		repl_cache_forget(dm_table_get_md(ti->table));
+	in->resumed = true;
 }
 
 static int ingress_get_device(struct dm_target *ti, dev_t dev, struct dm_dev **result)
@@ -293,7 +298,7 @@ static void ingress_status(struct dm_target *ti, char *result, unsigned int maxl
 {
 	struct ingress *in = ti->private;
 	struct repl_set *rs = in->face.rs;
-	enum repl_stage stage = READ_ONCE(rs->stage);
+	enum repl_stage stage = READ_ONCE(rs->shown_stage);
 	unsigned int sz = 0;
 
 	DMEMIT("ingress %s %s %u:%u", repl_stage_name(stage),

@@ -131,6 +131,7 @@ static void merge_end(struct repl_set *rs)
 	if (stage == REPL_DONE && recorded)
 		repl_reclaim_dropped(rs);
 	repl_set_stage(rs, stage);
+	repl_publish(rs);
 	mutex_unlock(&rs->admin);
 }
 
@@ -213,6 +214,7 @@ void repl_failover(struct repl_set *rs)
 	WRITE_ONCE(merge->idle, false);
 	repl_set_stage(rs, REPL_FAILOVER);
 	repl_unquiesce(rs);
+	repl_publish(rs);
 	kick(rs);
 }
 

@@ -168,6 +168,6 @@ int repl_view_message(struct repl_face *face, unsigned int argc, char **argv,
 
 	if (r < 0)
 		DMERR("%s: message '%s' in stage %s: %s", repl_set_name(face->rs),
-		      argv[0], repl_stage_name(READ_ONCE(face->rs->stage)), call.why);
+		      argv[0], repl_stage_name(READ_ONCE(face->rs->shown_stage)), call.why);
 	return r;
 }

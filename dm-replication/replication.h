@@ -20,7 +20,11 @@
  *
  *   repl_sets_lock (mutex)	the list of sets
  *   repl_set.admin (mutex)	changes of stage and epoch, the gates' closing
- *   repl_set.cache_lock (mutex)
+ *   repl_set.cache_lock (mutex)	the view's page cache; held over a checkpoint, which
+ *				a suspend waits for. Below it, in this order, are
+ *				block's exclusive claim on the view, and the lock
+ *				of a page of it, but no page's is waited for while
+ *				a gate is closed.
  *   repl_set.faces_lock (mutex)
  *   repl_region.lock (irq)
  *   repl_set.wait_lock (irq)
@@ -42,6 +46,7 @@
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 
 #include "metadata.h"
 
@@ -206,6 +211,9 @@ struct repl_set {
 	 */
 	enum repl_stage stage;
 	u64 epoch;
+	/* What the status says of them; see repl_publish(). Writers hold admin. */
+	enum repl_stage shown_stage;
+	u64 shown_epoch;
 
 	struct repl_gate view_gate;
 	struct repl_gate ingress_gate;
@@ -235,9 +243,11 @@ struct repl_set {
 	struct repl_reclaim reclaim;
 	struct repl_lost lost;
 
-	struct mutex cache_lock;	/* the view's page cache, and the next two */
-	bool suspended;			/* the view, or it is about to be */
-	bool cache_stale;		/* there are pages to drop at the resume */
+	struct mutex cache_lock;	/* the next two; see page-cache.c */
+	bool suspended;			/* cache_lock; the view, or it is about to be */
+	bool cache_stale;		/* cache_lock; there are old pages to drop, at the
+					 * resume if the view is suspended
+					 */
 	struct work_struct cache_work;
 
 	struct mutex admin;		/* changes of stage and epoch */
@@ -251,6 +261,14 @@ struct repl_set {
 	struct list_head list;		/* repl_sets_lock */
 	unsigned int nr_views;		/* repl_sets_lock; tables of the view */
 	bool live;			/* repl_sets_lock; a table was resumed */
+};
+
+/* A checkpoint and the view's page cache; see page-cache.c. Its own, all of it. */
+struct repl_cache_drop {
+	struct repl_set *rs;
+	bool suspended;			/* the view was, so cache_lock is not held */
+	bool claimed;			/* nobody else can open the view exclusively */
+	struct xarray left;		/* struct folio: pages to look at again */
 };
 
 /* A table: one instance of the target. */
@@ -310,6 +328,7 @@ const char *repl_stage_name(enum repl_stage stage);
 const char *repl_error_name(enum repl_error error);
 const char *repl_set_name(struct repl_set *rs);
 void repl_set_stage(struct repl_set *rs, enum repl_stage stage);
+void repl_publish(struct repl_set *rs);
 void repl_fail(struct repl_set *rs, enum repl_error error);
 void repl_fail_dev(struct repl_set *rs, enum repl_dev dev, blk_status_t status);
 void repl_space_again(struct repl_set *rs);
@@ -318,7 +337,12 @@ void repl_event_work(struct work_struct *work);
 /* gate.c */
 int repl_gate_init(struct repl_gate *gate);
 void repl_gate_destroy(struct repl_gate *gate);
+void repl_gate_drop(struct repl_set *rs, struct repl_gate *gate,
+		    bool (*which)(struct repl_io *io, void *data), void *data);
+bool repl_gate_holds(struct repl_set *rs, struct repl_gate *gate,
+		     bool (*which)(struct repl_io *io, void *data), void *data);
 void repl_quiesce(struct repl_set *rs);
+void repl_unquiesce_ingress(struct repl_set *rs);
 void repl_unquiesce(struct repl_set *rs);
 
 /* chunk-map.c */
@@ -393,10 +417,17 @@ bool repl_commit_failed(struct repl_set *rs);
 /* ingress.c */
 void repl_ingress_saved(struct repl_io *io, int error);
 
-/* checkpoint.c */
+/* page-cache.c */
 void repl_cache_init(struct repl_set *rs);
+void repl_cache_foreign(struct repl_set *rs);
+void repl_cache_forget(struct mapped_device *md);
 void repl_cache_suspend(struct repl_set *rs);
 void repl_cache_resume(struct repl_set *rs);
+int repl_cache_begin(struct repl_cache_drop *drop, struct repl_set *rs);
+void repl_cache_drop(struct repl_cache_drop *drop);
+void repl_cache_end(struct repl_cache_drop *drop, bool moved);
+
+/* checkpoint.c */
 int repl_start(struct repl_set *rs);
 void repl_autostart(struct repl_set *rs);
 int repl_checkpoint(struct repl_set *rs, bool stop);

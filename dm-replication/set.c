@@ -254,13 +254,17 @@ struct repl_set *repl_set_find(dev_t view)
 void repl_set_bind(struct repl_set *rs)
 {
 	struct repl_set *other;
+	bool first;
 
 	mutex_lock(&repl_sets_lock);
 	list_for_each_entry(other, &repl_sets, list)
-		if (other->md == rs->md)
+		if (other != rs && other->md == rs->md)
 			other->live = false;
+	first = !rs->live;
 	rs->live = true;
 	mutex_unlock(&repl_sets_lock);
+	if (first)
+		repl_cache_foreign(rs);
 }
 
 /**
@@ -269,16 +273,18 @@ void repl_set_bind(struct repl_set *rs)
  *
  * With the last one, a merge under way is first brought to its end, for without
  * metadata the maps are nowhere else; then what the ingress has in flight. With
- * metadata all of it is there afterwards.
+ * metadata all of it is there afterwards. If the device has another table now, that
+ * one does not show the pages of the view.
  *
  * Context: may sleep; no I/O of the view is left.
  */
 void repl_set_put_view(struct repl_set *rs)
 {
-	bool last;
+	bool last, live;
 
 	mutex_lock(&repl_sets_lock);
 	last = !--rs->nr_views;
+	live = rs->live;
 	if (last)
 		rs->live = false;
 	mutex_unlock(&repl_sets_lock);
@@ -289,9 +295,12 @@ void repl_set_put_view(struct repl_set *rs)
 		repl_quiesce(rs);
 		repl_commit_sync(rs);
 		WRITE_ONCE(rs->stage, REPL_NONE);
+		WRITE_ONCE(rs->shown_stage, REPL_NONE);
 		repl_unquiesce(rs);
 		repl_commit_close(rs);
 		flush_work(&rs->cache_work);
+		if (live)
+			repl_cache_forget(rs->md);
 
 		/* Not before: nobody else may have the devices till now. */
 		mutex_lock(&repl_sets_lock);

@@ -101,16 +101,35 @@ void repl_event_work(struct work_struct *work)
  * @rs: the set
  * @stage: the stage
  *
+ * Nobody is told before repl_publish().
+ *
  * Context: may sleep; rs->admin held, and the gates closed where the new stage
  * sends I/O elsewhere than the old one.
  */
 void repl_set_stage(struct repl_set *rs, enum repl_stage stage)
 {
 	lockdep_assert_held(&rs->admin);
-	DMINFO("%s: stage %s, was %s", repl_set_name(rs), repl_stage_name(stage),
-	       repl_stage_name(rs->stage));
 	/* Pairs with merge_work(): who sees the stage sees what was set up for it. */
 	smp_store_release(&rs->stage, stage);
+}
+
+/**
+ * repl_publish - tell that the stage or the epoch is a new one
+ * @rs: the set
+ *
+ * By the status and an event; of the stage by a line in the log, too. Whoever hears of
+ * it may count on everything that the change does: so this comes last.
+ *
+ * Context: may sleep; rs->admin held.
+ */
+void repl_publish(struct repl_set *rs)
+{
+	lockdep_assert_held(&rs->admin);
+	if (rs->stage != rs->shown_stage)
+		DMINFO("%s: stage %s, was %s", repl_set_name(rs), repl_stage_name(rs->stage),
+		       repl_stage_name(rs->shown_stage));
+	WRITE_ONCE(rs->shown_stage, rs->stage);
+	WRITE_ONCE(rs->shown_epoch, rs->epoch);
 	schedule_work(&rs->event_work);
 }
 

@@ -566,7 +566,7 @@ static void view_status(struct dm_target *ti, char *result, unsigned int maxlen)
 	unsigned int sz = 0;
 
 	DMEMIT("secondary %s %llu %u %llu/%llu %llu/%llu %llu/%llu %s %s",
-	       repl_stage_name(READ_ONCE(rs->stage)), READ_ONCE(rs->epoch),
+	       repl_stage_name(READ_ONCE(rs->shown_stage)), READ_ONCE(rs->shown_epoch),
 	       rs->chunk_sectors,
 	       (u64)atomic64_read(&rs->nr_active), rs->nr_chunks,
 	       (u64)atomic64_read(&rs->nr_hidden), rs->nr_chunks,

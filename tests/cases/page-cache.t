@@ -114,7 +114,7 @@ the view is suspended and its page cache in use; resume it first" "the log"
 }
 
 mkfifo "$scratch/to" "$scratch/from"
-ramdisks 3 4
+ramdisks 4 4
 fill /dev/ram0 0xaa
 fill /dev/ram1 0xbb
 dm_linear active /dev/ram0
@@ -215,8 +215,60 @@ tell sync
 is "$(status_field view 5)" 16/64 "and reaches active"
 ok "checkpoint, after the resume" message view checkpoint
 all_is "after it" 44
+take_down
+
+diag "a checkpoint that cannot be recorded"
+fill $disk 0x11
+dm_linear meta /dev/ram3
+META=/dev/mapper/meta secondary_create view $active /dev/ram1 $disk 128
+ingress_create in view
+hold
+tell write 33 1
+tell map-write 44 3
+fill $ingress 0x22
+dm_error_writes meta /dev/ram3
+fails "checkpoint, the metadata device fails" timeout 60 dmsetup message view 0 checkpoint
+like "$output" "Input/output error" "the errno"
+told "nothing that was written is lost" 11331144 read 0 4
+only_cached
+is "$(status_field view 3)" 1 "the epoch is as it was"
+take_down
+dmsetup remove meta
+
+# A table without replication, and back: whoever keeps the device open sees what it has.
+diag "another table meanwhile"
+fill /dev/ram1 0xbb
+set_up
+told "the view, cached" 11 read 0 4
+exec {keep}< $ingress
+ingress_holds() {
+	dd if=$ingress bs=1M status=none | tr -s '\0-\377' | od -An -tx1
+}
+is "$(ingress_holds)" " 11" "the ingress, cached"
+dm_error view
+fill $disk 0x22
+secondary_create view $active /dev/ram1 $disk 128
+told "the view again: read" 22 read 0 4
+told "the view again: mapped" 22 map-read 0 4
+dm_linear view /dev/ram1
+told "a linear device instead: read" bb read 0 4
+told "a linear device instead: mapped" bb map-read 0 4
+secondary_create view $active /dev/ram1 $disk 128
+told "the view at last: read" 22 read 0 4
+told "the view at last: mapped" 22 map-read 0 4
+# The first table's ingress has no set any more. It gets another, too.
+fill $disk 0x44
+ingress_create in view
+is "$(ingress_holds)" " 44" "the ingress: read"
+exec {keep}<&-
+take_down
 
 diag "buffered writes, suspends and checkpoints all at once"
+# The rest is about this view.
+fill $disk 0x44
+secondary_create view $active /dev/ram1 $disk 128
+ingress_create in view
+hold
 # For some seconds; each of them has to end, and none may fail.
 again_and_again() {
 	local end=$((SECONDS + 6 * REPL_PATIENCE))
