@@ -168,6 +168,8 @@ tools_install: $(DMREPCTL) build/dmrepctl.8 build/dmrepctl.conf.5 build/dmrepctl
 		$(DESTDIR)$(prefix)/share/dmrepctl/status.schema.json
 	install -D -m 644 tools/dmrepctl/11-dm-replication.rules \
 		$(DESTDIR)$(udevrulesdir)/11-dm-replication.rules
+	install -D -m 644 tools/dmrepctl/62-dm-replication.rules \
+		$(DESTDIR)$(udevrulesdir)/62-dm-replication.rules
 	install -D -m 644 build/dmrepctl@.service \
 		$(DESTDIR)$(unitdir)/dmrepctl@.service
 

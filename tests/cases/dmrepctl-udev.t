@@ -3,14 +3,24 @@
 # timeout: 300
 #
 # The udev rules: what lies on several devices is found on the primary alone, or on
-# none, and on what it was found on before when that is over. Links by name.
+# none, and on what it was found on before when that is over. Links by name. What is on disks
+# that dmrepctl.conf describes is not known before, so that nobody activates it at boot.
 . tests/lib.sh
 . tests/dmrepctl.sh
 
 udevd=/lib/systemd/systemd-udevd
 [ -x $udevd ] || skip_all "there is no udevd"
 modprobe loop
-install -D -m 644 tools/dmrepctl/11-dm-replication.rules /etc/udev/rules.d/11-dm-replication.rules
+for rules in 11 62; do
+	install -D -m 644 "tools/dmrepctl/$rules-dm-replication.rules" \
+		"/etc/udev/rules.d/$rules-dm-replication.rules"
+done
+# Names as LVM and the persistent ones are given, before that and after it.
+cat > /etc/udev/rules.d/56-test.rules <<-END
+	KERNEL=="loop1", SYMLINK+="vg/disk"
+	KERNEL=="loop2", SYMLINK+="vg/disk-old"
+END
+echo 'KERNEL=="loop3", SYMLINK+="disk/by-test/a.b:c"' > /etc/udev/rules.d/61-test.rules
 unset DM_DISABLE_UDEV
 $udevd --debug > "$scratch/udevd" 2>&1 &
 udevd_pid=$!
@@ -90,8 +100,35 @@ settle
 # Or active, where the mount has written the superblock.
 like "$(found_on)" "^/dev/loop[02]$" "when it has gone the disk is found"
 
+diag "at boot: disks that are described"
+udevadm trigger --action=change /dev/loop0
+losetup /dev/loop1 /dev/shm/disk1
+for i in 0 1 2 3; do
+	mke2fs -q -F -t ext4 -b 4096 "/dev/loop$i"
+done
+known() {
+	udevadm trigger --action=change /dev/loop[0-3]
+	settle
+	echo "$(knows /dev/loop0) $(knows /dev/loop1) $(knows /dev/loop2) $(knows /dev/loop3)"
+}
+is "$(known)" "ext4 ext4 ext4 ext4" "without the file what is on them is known"
+cat > /etc/dmrepctl.conf <<-END
+	v {
+		mode = "secondary"
+		secondary = "/dev/vg/disk" # not "/dev/loop0"
+		active = "/dev/disk/by-test/a.b:c"
+	}
+END
+is "$(known)" "ext4  ext4 " "with it, of those that are in it nothing is known"
+mkdir /etc/dmrepctl.conf.d
+echo 'p { local = "/dev/loop0" }' > /etc/dmrepctl.conf.d/p.conf
+is "$(known)" "  ext4 " "there may be several files"
+like "$(udevadm info --query property /dev/loop0)" "UDISKS_IGNORE=1" "udisks is told"
+rm -r /etc/dmrepctl.conf /etc/dmrepctl.conf.d
+is "$(known)" "ext4 ext4 ext4 ext4" "and without it again"
+
 # What it says when it reads them; of an event it says the device's name first.
-is "$(grep '^/etc/udev/rules.d/11-dm-replication' "$scratch/udevd")" "" "udev understands the rules"
+is "$(grep '^/etc/udev/rules.d/[0-9]*-dm-replication' "$scratch/udevd")" "" "udev understands the rules"
 kill $udevd_pid
 wait $udevd_pid 2> /dev/null
 losetup -D

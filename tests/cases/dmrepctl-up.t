@@ -86,7 +86,7 @@ says 3 "dmrepctl: $conf: in: there is a device in of the mode ingress, not prima
 diag "down"
 both_sections
 exec {held}< /dev/mapper/disk
-says 3 "dmrepctl: disk: it is in use: somebody has it open" conf down
+says 3 "dmrepctl: disk: it is in use: process $$ (dmrepctl-up.t) has it open" conf down
 exec {held}<&-
 mke2fs -q -t ext4 -b 4096 /dev/mapper/view > /dev/null 2>&1
 mount /dev/mapper/view "$scratch/mnt"
@@ -101,11 +101,32 @@ says 0 "disk: it is down already" conf down
 there_is ""
 says 0 "view: it is down already disk: it is down already" conf down
 
-diag "a refusal changes nothing"
+diag "one that cannot be made keeps none from being made"
 both_sections
 printf 'third { mode = "secondary" secondary = "/dev/x" active = "/dev/y" hidden = "/dev/z" metadata = "none" }' >> "$conf"
-says 1 "dmrepctl: $conf: third: active device /dev/y: it cannot be opened: No such file or directory" conf up
+missing="dmrepctl: $conf: third: active device /dev/y: it cannot be opened: No such file or directory"
+says_like 1 "$missing view: 0 8192 .* disk: 0 8192 .*" conf up --dry-run
 there_is ""
+says 1 "$missing" conf up
+there_is "disk in in2 view"
+says 1 "$missing view: it is up already disk: it is up already" conf up
+says 1 "$missing" conf up third
+says 0 "third: it is down already" conf down
+there_is ""
+P=$L both_sections
+says 2 "dmrepctl: $conf: disk: $L: it is given twice, as metadata and as local; they are different devices" conf up
+there_is "in in2 view"
+both_sections
+says 0 "disk: it is down already" conf down
+dmsetup create held --table "0 8192 linear $L 0"
+says_like 3 "dmrepctl: $conf: disk: local device $L: it is in use: .*" conf up
+there_is "held in in2 view"
+dmsetup remove held
+says 0 "disk: it is down already" conf down
+
+diag "files that make no sense: nothing is made"
+both_sections
+printf 'third { mode = "secondary" secondary = "/dev/x" active = "/dev/y" hidden = "/dev/z" metadata = "none" }' >> "$conf"
 sed -i 's/hidden = "\/dev\/z"/hidden = 7 frob = 1/' "$conf"
 says 2 "dmrepctl: $conf: third: hidden = \"7\": it is the path of a device, from the / on" conf up view
 there_is ""

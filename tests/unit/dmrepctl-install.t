@@ -24,6 +24,7 @@ ok "it is installed" install_tools || exit
 is "$(cd "$root" && find . -type f | sort)" "\
 ./usr/lib/systemd/system/dmrepctl@.service
 ./usr/lib/udev/rules.d/11-dm-replication.rules
+./usr/lib/udev/rules.d/62-dm-replication.rules
 ./usr/sbin/dmrepctl
 ./usr/share/bash-completion/completions/dmrepctl
 ./usr/share/dmrepctl/status.schema.json
@@ -57,7 +58,8 @@ if command -v systemd-analyze > /dev/null; then
 fi
 if udevadm verify --help > /dev/null 2>&1; then
 	ok "udev has nothing to say about the rules" udevadm verify \
-		"$root/usr/lib/udev/rules.d/11-dm-replication.rules"
+		"$root/usr/lib/udev/rules.d/11-dm-replication.rules" \
+		"$root/usr/lib/udev/rules.d/62-dm-replication.rules"
 fi
 prefix=$(grep -h -o 'UUID_PREFIX.*"' tools/dmrepctl/device.h | cut -d '"' -f 2)
 ok "the rules know our UUIDs" grep -q "\"$prefix\*\"" \

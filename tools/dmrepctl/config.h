@@ -23,7 +23,9 @@ struct section {
 	struct command command;
 	struct invocation in;
 	char *argv[2];
-	bool chosen;			/* for those who read it */
+	/* For those who read it: */
+	bool chosen;
+	enum outcome outcome;
 };
 
 struct config {

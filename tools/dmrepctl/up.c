@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The commands up and down: what the files describe is made, or removed. Everything is
- * looked at before anything is changed.
+ * The commands up and down: what the files describe is made, each device by itself, or
+ * removed, all or nothing.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -218,12 +218,9 @@ static enum outcome check_section(struct section *section)
 	struct plan *plan = &section->plan;
 	bool is_up = name_is_taken(plan->name);
 	struct device view;
-	enum outcome outcome;
+	enum outcome outcome = is_up ? check_as_described(plan, &view) : plan_check(plan);
 	unsigned int i;
 
-	outcome = plan_look(plan);
-	if (!outcome)
-		outcome = is_up ? check_as_described(plan, &view) : plan_check(plan);
 	for (i = 0; !outcome && i < section->nr_ingresses; i++)
 		if (name_is_taken(section->ingresses[i]))
 			outcome = check_ingress(section->ingresses[i], is_up ? &view : NULL);
@@ -243,7 +240,8 @@ static enum outcome check_shared(const struct section *a, const struct section *
 	return DONE;
 }
 
-static enum outcome check_all(const struct config *config)
+/* What is wrong with one is no reason not to make the others; what shares a device is. */
+static enum outcome look_at_all(const struct config *config)
 {
 	struct section *section, *other;
 	enum outcome outcome = DONE;
@@ -252,9 +250,9 @@ static enum outcome check_all(const struct config *config)
 		if (!section->chosen)
 			continue;
 		error_about(section->file, section->name);
-		outcome = check_section(section);
+		section->outcome = plan_look(&section->plan);
 		for (other = config->sections; !outcome && other != section; other = other->next)
-			if (other->chosen)
+			if (other->chosen && !section->outcome && !other->outcome)
 				outcome = check_shared(section, other);
 		error_about(NULL, NULL);
 	}
@@ -308,21 +306,36 @@ static void print_section(const struct section *section)
 			       section->ingresses[i], section->plan.len, section->name);
 }
 
+static void up_section(struct section *section, bool dry_run)
+{
+	if (section->outcome)
+		return;
+	error_about(section->file, section->name);
+	section->outcome = check_section(section);
+	error_about(NULL, NULL);
+	if (!section->outcome && dry_run)
+		print_section(section);
+	else if (!section->outcome)
+		section->outcome = make_section(section);
+}
+
 enum outcome up_command(const struct invocation *in)
 {
 	struct config config;
 	enum outcome outcome = read_and_choose(&config, in);
-	const struct section *section;
+	struct section *section;
 
 	if (!outcome)
-		outcome = check_all(&config);
-	for (section = config.sections; !outcome && section; section = section->next) {
-		if (!section->chosen)
-			continue;
-		if (has_option(in, "dry-run"))
-			print_section(section);
-		else
-			outcome = make_section(section);
+		outcome = look_at_all(&config);
+	if (!outcome) {
+		for (section = config.sections; section; section = section->next) {
+			if (!section->chosen)
+				continue;
+			up_section(section, has_option(in, "dry-run"));
+			/* A failure may pass by itself, and a refusal does not: that is worse. */
+			if (section->outcome > outcome)
+				outcome = section->outcome;
+		}
 	}
 	config_free(&config);
 	return outcome;
