@@ -66,6 +66,21 @@ static inline struct address_space *compat_bdev_mapping(struct block_device *bde
 }
 
 /**
+ * compat_bdev_synchronous - is a block device done with I/O when it has been submitted?
+ * @bdev: the device
+ *
+ * Memory is, such as a RAM disk. What is stacked on such a device does not count as one.
+ */
+static inline bool compat_bdev_synchronous(struct block_device *bdev)
+{
+#if defined(REPL_HAVE_BDEV_SYNCHRONOUS)
+	return bdev_synchronous(bdev);
+#elif defined(REPL_HAVE_RW_PAGE)
+	return bdev->bd_disk->fops->rw_page;
+#endif
+}
+
+/**
  * compat_limits_no_poll - say in a table's limits that its device is not polled
  * @limits: of ->io_hints
  */

@@ -69,12 +69,21 @@ bad:
 	return NULL;
 }
 
-/* Whether to submit to it may take as long as it likes. */
+/*
+ * Whether to submit to it may take as long as it likes. A device that is stacked on others
+ * does not say what they do: a dm device over nbd takes REQ_NOWAIT, and then nbd's driver
+ * sleeps until its socket has room, in the task that submits, be it when that task's plug
+ * is flushed. So only a driver of hardware, or of memory, is believed.
+ */
 static bool may_block(struct block_device *bdev)
 {
 	struct request_queue *q = bdev_get_queue(bdev);
 
-	return !bdev_nowait(bdev) || (q->tag_set && q->tag_set->flags & BLK_MQ_F_BLOCKING);
+	if (!bdev_nowait(bdev))
+		return true;
+	if (!q->tag_set)
+		return !compat_bdev_synchronous(bdev);
+	return q->tag_set->flags & (BLK_MQ_F_BLOCKING | BLK_MQ_F_STACKING);
 }
 
 /*
