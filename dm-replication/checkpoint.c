@@ -24,6 +24,7 @@ int repl_start(struct repl_set *rs)
 	r = repl_commit_state(rs, REPL_RUNNING, rs->epoch + 1);
 	if (!r) {
 		repl_map_empty(rs);
+		WRITE_ONCE(rs->fenced, false);
 		repl_set_stage(rs, REPL_RUNNING);
 	}
 	repl_unquiesce(rs);

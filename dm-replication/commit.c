@@ -34,6 +34,15 @@
  */
 #define BATCH_SECTORS	128U
 
+/* What somebody has the worker do, and waits for. */
+struct call {
+	struct work_struct work;
+	struct completion done;
+	struct repl_commit *commit;
+	struct repl_meta_state state;
+	int r;
+};
+
 struct repl_commit {
 	struct repl_set *rs;
 	struct workqueue_struct *wq;	/* ordered */
@@ -43,6 +52,7 @@ struct repl_commit {
 	bool flush;			/* wait_lock; there is a FLUSH among them */
 	bool progress;			/* wait_lock; the merge wants its bits committed */
 	bool failed;			/* the worker sets it, once */
+	struct call record;		/* admin; see record() */
 
 	struct repl_meta *meta;		/* the worker's, and so is all that follows */
 	struct repl_meta_state state;	/* as it is on the device */
@@ -52,14 +62,6 @@ struct repl_commit {
 	unsigned long *taken;		/* those that are being written now */
 	struct repl_meta_maps batch[BATCH_SECTORS];	/* of the first ones in @taken */
 	struct repl_meta_maps maps;	/* of another one */
-};
-
-/* What somebody has the worker do, and waits for. */
-struct call {
-	struct work_struct work;
-	struct repl_commit *commit;
-	struct repl_meta_state state;
-	int r;
 };
 
 static void commit_fail(struct repl_commit *commit)
@@ -489,11 +491,48 @@ static int call(struct repl_commit *commit, struct call *call,
 	return call->r;
 }
 
-static void state_work(struct work_struct *work)
+static void record_work(struct work_struct *work)
 {
-	struct call *call = container_of(work, struct call, work);
+	struct call *record = container_of(work, struct call, work);
 
-	call->r = write_state(call->commit, &call->state);
+	record->r = write_state(record->commit, &record->state);
+	complete_all(&record->done);
+}
+
+/* 0, or -EINTR if it is @killable and the caller was killed. */
+static int wait_for_record(struct call *record, bool killable)
+{
+	if (killable)
+		return wait_for_completion_killable(&record->done) ? -EINTR : 0;
+	wait_for_completion(&record->done);
+	return 0;
+}
+
+/*
+ * Have a state written. Who is killed leaves it to the worker; the next one waits for
+ * that first. Returns what the write did, or -EINTR: it may be written yet.
+ */
+static int record(struct repl_set *rs, enum repl_stage stage, u64 epoch, bool killable)
+{
+	struct repl_commit *commit = rs->commit;
+	struct call *record = &commit->record;
+	int r;
+
+	lockdep_assert_held(&rs->admin);
+	r = wait_for_record(record, killable);
+	if (r)
+		return r;
+	record->state = (struct repl_meta_state){ epoch, stage, READ_ONCE(rs->error) };
+	reinit_completion(&record->done);
+	queue_work(commit->wq, &record->work);
+	return wait_for_record(record, killable) ?: record->r;
+}
+
+static void warn_unrecorded(struct repl_set *rs, enum repl_stage stage)
+{
+	if (rs->commit->state.stage != stage)
+		DMWARN("%s: stage %s is not recorded: zero the metadata before its next use",
+		       repl_set_name(rs), repl_stage_name(stage));
 }
 
 /**
@@ -509,14 +548,32 @@ static void state_work(struct work_struct *work)
  */
 int repl_commit_state(struct repl_set *rs, enum repl_stage stage, u64 epoch)
 {
-	struct call state = { .state = { epoch, stage, READ_ONCE(rs->error) } };
+	int r = rs->commit ? record(rs, stage, epoch, false) : 0;
 
-	if (!rs->commit || !call(rs->commit, &state, state_work))
-		return 0;
-	if (rs->commit->state.stage != stage)
-		DMWARN("%s: stage %s is not recorded: zero the metadata before its next use",
-		       repl_set_name(rs), repl_stage_name(stage));
-	return -EIO;
+	if (r)
+		warn_unrecorded(rs, stage);
+	return r;
+}
+
+/**
+ * repl_commit_failover - make stage failover durable, before it takes effect
+ * @rs: the set
+ *
+ * If the metadata device fails the failover goes on in memory, for the view's content is
+ * nowhere else; but no FLUSH of the view will succeed.
+ *
+ * Context: may sleep; rs->admin held.
+ * Return: 0, or -EINTR: the caller was killed, and the device may get the stage yet.
+ */
+int repl_commit_failover(struct repl_set *rs)
+{
+	int r = rs->commit ? record(rs, REPL_FAILOVER, rs->epoch, true) : 0;
+
+	if (r == -EINTR)
+		return r;
+	if (r)
+		warn_unrecorded(rs, REPL_FAILOVER);
+	return 0;
 }
 
 static void sync_work(struct work_struct *work)
@@ -625,6 +682,10 @@ int repl_commit_create(struct repl_set *rs, const char *view, char *why, size_t 
 	rs->commit = commit;
 	commit->rs = rs;
 	INIT_WORK(&commit->work, commit_work);
+	INIT_WORK(&commit->record.work, record_work);
+	init_completion(&commit->record.done);
+	complete_all(&commit->record.done);	/* there is none to wait for */
+	commit->record.commit = commit;
 	INIT_LIST_HEAD(&commit->saved);
 	INIT_LIST_HEAD(&commit->flushes);
 	commit->nr_sectors = DIV_ROUND_UP_ULL(rs->nr_chunks, REPL_META_CHUNKS);

@@ -51,17 +51,24 @@ static int inflight(struct repl_gate *gate)
 /*
  * New bios wait (repl_io_map()); returns when those inside are done. Their
  * completion depends on the underlying devices alone, and on the other face's.
+ * -ERESTARTSYS if a kill has ended the wait: the gate is closed nevertheless.
  */
-static void gate_close(struct repl_gate *gate)
+static int gate_close(struct repl_gate *gate, bool killable)
 {
+	int r = 0;
+
 	WRITE_ONCE(gate->closed, true);
 	/*
 	 * After this every exit either is over, so that its count is seen
 	 * below, or sees the gate closed, and wakes us.
 	 */
 	synchronize_rcu_expedited();
-	wait_event(gate->drained, !inflight(gate));
+	if (killable)
+		r = wait_event_killable(gate->drained, !inflight(gate));
+	else
+		wait_event(gate->drained, !inflight(gate));
 	smp_mb();	/* what was done inside happened before what follows */
+	return r;
 }
 
 static void gate_open(struct repl_set *rs, struct repl_gate *gate)
@@ -138,8 +145,23 @@ bool repl_gate_holds(struct repl_set *rs, struct repl_gate *gate,
  */
 void repl_quiesce(struct repl_set *rs)
 {
-	gate_close(&rs->ingress_gate);
-	gate_close(&rs->view_gate);
+	gate_close(&rs->ingress_gate, false);
+	gate_close(&rs->view_gate, false);
+}
+
+/**
+ * repl_quiesce_killable - as repl_quiesce(), until somebody kills who waits
+ * @rs: the set
+ *
+ * Context: as repl_quiesce().
+ * Return: 0, or -EINTR; then I/O goes on.
+ */
+int repl_quiesce_killable(struct repl_set *rs)
+{
+	if (!gate_close(&rs->ingress_gate, true) && !gate_close(&rs->view_gate, true))
+		return 0;
+	repl_unquiesce(rs);
+	return -EINTR;
 }
 
 /**

@@ -141,8 +141,8 @@ static int ingress_route(struct repl_io *io, struct bio *bio)
 {
 	struct repl_set *rs = io->rs;
 
-	if (unlikely(rs->stage != REPL_RUNNING))
-		return DM_MAPIO_KILL;	/* fenced */
+	if (unlikely(rs->stage != REPL_RUNNING || READ_ONCE(rs->fenced)))
+		return DM_MAPIO_KILL;
 	if (unlikely(bio->bi_opf & REQ_PREFLUSH) || bio_op(bio) == REQ_OP_READ) {
 		repl_io_send(io, bio, REPL_SECONDARY);
 		return DM_MAPIO_REMAPPED;
@@ -302,7 +302,7 @@ static void ingress_status(struct dm_target *ti, char *result, unsigned int maxl
 	unsigned int sz = 0;
 
 	DMEMIT("ingress %s %s %u:%u", repl_stage_name(stage),
-	       stage == REPL_RUNNING ? "open" : "fenced",
+	       stage == REPL_RUNNING && !READ_ONCE(rs->fenced) ? "open" : "fenced",
 	       MAJOR(rs->devt), MINOR(rs->devt));
 }
 

@@ -188,25 +188,33 @@ void repl_merge_init(struct repl_set *rs)
  * repl_failover - make the view's content the disk: start the merge, or retry it
  * @rs: the set, in stage running or failover-failed
  *
- * Context: may sleep, for the I/O in flight; rs->admin held.
+ * The ingress is fenced at once, whatever hangs. The view goes on in the stage that it
+ * is in until the metadata device has the new one, for then only may anything be written
+ * to the secondary.
+ *
+ * Context: may sleep, for the metadata device and the I/O in flight; rs->admin held.
+ * Return: 0, or -EINTR if a kill has ended the wait: the stage is what it was then, but
+ * the ingress stays fenced, and the metadata device may have the new stage.
  */
-void repl_failover(struct repl_set *rs)
+int repl_failover(struct repl_set *rs)
 {
+	unsigned int error = READ_ONCE(rs->error);
 	struct repl_merge *merge = &rs->merge;
+	int r;
 
 	lockdep_assert_held(&rs->admin);
-	repl_quiesce(rs);
+	WRITE_ONCE(rs->fenced, true);
+	if (rs->stage == REPL_FAILOVER_FAILED)
+		WRITE_ONCE(rs->error, REPL_NO_ERROR);
+	r = repl_commit_failover(rs) ?: repl_quiesce_killable(rs);
+	if (r) {
+		cmpxchg(&rs->error, REPL_NO_ERROR, error);
+		return r;
+	}
 	if (rs->stage == REPL_RUNNING) {
 		WRITE_ONCE(merge->total, atomic64_read(&rs->nr_held));
 		atomic64_set(&merge->lost, 0);
-	} else {
-		WRITE_ONCE(rs->error, REPL_NO_ERROR);
 	}
-	/*
-	 * Without the metadata device it goes on in memory, for its content is nowhere
-	 * else; but no FLUSH of the view will succeed.
-	 */
-	repl_commit_state(rs, REPL_FAILOVER, rs->epoch);
 	merge->next = 0;
 	merge->commit_at = jiffies + REPL_MERGE_COMMIT;
 	merge->failed = false;
@@ -216,6 +224,7 @@ void repl_failover(struct repl_set *rs)
 	repl_unquiesce(rs);
 	repl_publish(rs);
 	kick(rs);
+	return 0;
 }
 
 /**
@@ -253,10 +262,13 @@ void repl_merge_resume(struct repl_set *rs)
  *
  * With metadata it goes on when there is a table again.
  *
- * Context: may sleep, for as long as it takes.
+ * Context: may sleep, for as long as it takes; but a kill ends it.
  */
 void repl_merge_finish(struct repl_set *rs)
 {
+	u64 left;
+	int r;
+
 	if (rs->commit && !repl_commit_failed(rs)) {
 		repl_merge_pause(rs);
 		return;
@@ -264,7 +276,17 @@ void repl_merge_finish(struct repl_set *rs)
 	if (READ_ONCE(rs->stage) == REPL_FAILOVER)
 		DMINFO("%s: finishing the merge before the table goes", repl_set_name(rs));
 	repl_merge_resume(rs);
-	wait_event(rs->merge.wait, READ_ONCE(rs->stage) != REPL_FAILOVER &&
-		   READ_ONCE(rs->merge.idle));
+	r = wait_event_killable(rs->merge.wait, READ_ONCE(rs->stage) != REPL_FAILOVER &&
+				READ_ONCE(rs->merge.idle));
+	if (r)
+		repl_merge_pause(rs);
 	flush_work(&rs->merge.work);
+	if (!r || READ_ONCE(rs->stage) != REPL_FAILOVER)
+		return;
+	left = atomic64_read(&rs->nr_held);
+	if (left)
+		DMERR("%s: the removal was killed before the merge was done: %llu of %llu chunks are lost; copy the primary's disk to the secondary, which is a mixture",
+		      repl_set_name(rs), left, rs->merge.total);
+	else
+		blkdev_issue_flush(rs->bdev[REPL_SECONDARY]);	/* it is all but done */
 }

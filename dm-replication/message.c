@@ -9,6 +9,8 @@
 #define STARTED		"Block replication is running or done"
 #define CANCELLED	"Backup job was cancelled unexpectedly"
 #define METADATA_FAILED	"the metadata device has failed"
+#define INTERRUPTED	"a failover was interrupted: the ingress is fenced; send failover again, or stop"
+#define KILLED		"killed before the merge began: the ingress is fenced; send failover again"
 
 struct call {
 	struct repl_set *rs;
@@ -60,6 +62,8 @@ static int do_checkpoint(struct call *call)
 {
 	switch (call->rs->stage) {
 	case REPL_RUNNING:
+		if (call->rs->fenced)
+			return refuse(call, INTERRUPTED);
 		return checkpoint(call, false);
 	case REPL_FAILOVER:
 	case REPL_DONE:
@@ -71,11 +75,15 @@ static int do_checkpoint(struct call *call)
 
 static int do_failover(struct call *call)
 {
+	int r;
+
 	switch (call->rs->stage) {
 	case REPL_RUNNING:
 	case REPL_FAILOVER_FAILED:
-		repl_failover(call->rs);
-		return 0;
+		r = repl_failover(call->rs);
+		if (r)
+			call->why = KILLED;
+		return r;
 	case REPL_FAILOVER:
 	case REPL_DONE:
 		return 0;
@@ -141,9 +149,15 @@ static int serve(struct call *call, unsigned int argc, const char *name)
 		call->why = "another message is being served";
 		return -EBUSY;
 	}
-	mutex_lock(&call->rs->admin);
-	r = messages[i].fn(call);
-	mutex_unlock(&call->rs->admin);
+	/* The merge's end has it while it waits for the metadata device. */
+	r = mutex_lock_killable(&call->rs->admin);
+	if (r) {
+		r = -EINTR;
+		call->why = "killed while it waited for the metadata device; nothing is changed";
+	} else {
+		r = messages[i].fn(call);
+		mutex_unlock(&call->rs->admin);
+	}
 	clear_bit_unlock(0, &call->rs->busy);
 	return r;
 }

@@ -214,6 +214,9 @@ struct repl_set {
 	/* What the status says of them; see repl_publish(). Writers hold admin. */
 	enum repl_stage shown_stage;
 	u64 shown_epoch;
+	bool fenced;			/* written under admin: the ingress is, whatever
+					 * the stage; a failover has begun
+					 */
 
 	struct repl_gate view_gate;
 	struct repl_gate ingress_gate;
@@ -343,6 +346,7 @@ bool repl_gate_holds(struct repl_set *rs, struct repl_gate *gate,
 		     bool (*which)(struct repl_io *io, void *data), void *data);
 void repl_quiesce(struct repl_set *rs);
 void repl_unquiesce_ingress(struct repl_set *rs);
+int repl_quiesce_killable(struct repl_set *rs);
 void repl_unquiesce(struct repl_set *rs);
 
 /* chunk-map.c */
@@ -410,6 +414,7 @@ void repl_commit_error(struct repl_set *rs);
 void repl_commit_dirty(struct repl_set *rs, struct repl_region *r,
 		       unsigned int first, unsigned int end);
 int repl_commit_state(struct repl_set *rs, enum repl_stage stage, u64 epoch);
+int repl_commit_failover(struct repl_set *rs);
 int repl_commit_sync(struct repl_set *rs);
 const char *repl_commit_mode(struct repl_set *rs);
 bool repl_commit_failed(struct repl_set *rs);
@@ -434,7 +439,7 @@ int repl_checkpoint(struct repl_set *rs, bool stop);
 
 /* merge.c */
 void repl_merge_init(struct repl_set *rs);
-void repl_failover(struct repl_set *rs);
+int repl_failover(struct repl_set *rs);
 void repl_merge_pause(struct repl_set *rs);
 void repl_merge_resume(struct repl_set *rs);
 void repl_merge_finish(struct repl_set *rs);
