@@ -34,6 +34,10 @@
  */
 #define BATCH_SECTORS	128U
 
+/* How soon, and how seldom, a stage is tried again that could not be recorded. */
+#define RETRY_FIRST	HZ
+#define RETRY_LAST	(64 * HZ)
+
 /* What somebody has the worker do, and waits for. */
 struct call {
 	struct work_struct work;
@@ -51,11 +55,16 @@ struct repl_commit {
 	struct list_head flushes;	/* wait_lock; ios by wait: FLUSH, FUA of the view */
 	bool flush;			/* wait_lock; there is a FLUSH among them */
 	bool progress;			/* wait_lock; the merge wants its bits committed */
-	bool failed;			/* the worker sets it, once */
+	bool failed;			/* the worker sets it; a start in stage none may clear it */
+	bool suspended;			/* the view; postsuspend and resume write it */
 	struct call record;		/* admin; see record() */
 
 	struct repl_meta *meta;		/* the worker's, and so is all that follows */
 	struct repl_meta_state state;	/* as it is on the device */
+	struct repl_meta_state wanted;	/* if @unrecorded: as it should be */
+	bool unrecorded;		/* the stage has changed in memory alone */
+	struct delayed_work retry;	/* to record it */
+	unsigned long retry_delay;	/* jiffies */
 	u64 lost[REPL_META_LOST];	/* to be written there */
 	u32 nr_sectors;			/* of the maps */
 	unsigned long *dirty;		/* atomic bits: map sectors that are to be written */
@@ -327,16 +336,42 @@ static void commit_flushes(struct repl_commit *commit, struct list_head *ios, bo
  * The superblock
  */
 
+/* The set goes on in a stage that the device has not: see to it that it gets it. */
+static void not_recorded(struct repl_commit *commit, const struct repl_meta_state *state)
+{
+	commit->wanted = *state;
+	repl_stale_add(repl_meta_uuid(commit->meta), state->stage);
+	if (commit->unrecorded)
+		return;
+	commit->unrecorded = true;
+	commit->retry_delay = RETRY_FIRST;
+	queue_delayed_work(commit->wq, &commit->retry, commit->retry_delay);
+}
+
+static void recorded(struct repl_commit *commit)
+{
+	struct repl_set *rs = commit->rs;
+	dev_t dev = rs->dev_nr[REPL_METADATA];
+
+	repl_stale_del(repl_meta_uuid(commit->meta));
+	if (!commit->unrecorded)
+		return;
+	commit->unrecorded = false;
+	DMINFO("%s: stage %s is recorded now: metadata device %u:%u is up to date",
+	       repl_set_name(rs), repl_stage_name(commit->state.stage), MAJOR(dev), MINOR(dev));
+}
+
 /*
  * A stage is tried even if the device has failed: its maps are those of our epoch, and
- * nothing has been acknowledged since; and it had better not say anything else.
+ * nothing has been acknowledged since; and it had better not say anything else. A start
+ * is tried, too: there is nothing yet that could have been lost.
  */
 static int write_state(struct repl_commit *commit, const struct repl_meta_state *state)
 {
 	bool fresh = commit->state.stage == REPL_NONE;
 	int r;
 
-	if (commit->failed && state->epoch != commit->rs->epoch) {
+	if (commit->failed && !fresh && state->epoch != commit->rs->epoch) {
 		repl_fail(commit->rs, REPL_METADATA_IO);
 		return -EIO;
 	}
@@ -344,19 +379,49 @@ static int write_state(struct repl_commit *commit, const struct repl_meta_state 
 		    repl_meta_set_state(commit->meta, state);
 	if (r) {
 		commit_fail(commit);
+		/* Who asks for another epoch stays where he is. */
+		if (state->epoch == commit->rs->epoch && state->stage != commit->state.stage)
+			not_recorded(commit, state);
 		return -EIO;
 	}
+	/* Of a new set nothing can have been lost, and of one that is done no map counts. */
+	if (fresh || state->stage == REPL_DONE)
+		WRITE_ONCE(commit->failed, false);
 	/* What the view has of an earlier epoch need not be written any more. */
 	if (state->epoch != commit->state.epoch)
 		bitmap_zero(commit->dirty, commit->nr_sectors);
 	commit->state = *state;
+	recorded(commit);
 	return commit->failed ? -EIO : 0;
+}
+
+static void retry_record(struct repl_commit *commit)
+{
+	struct repl_meta_state state = commit->wanted;
+
+	state.error = READ_ONCE(commit->rs->error);
+	if (commit->unrecorded)
+		write_state(commit, &state);
+}
+
+static void retry_work(struct work_struct *work)
+{
+	struct repl_commit *commit = container_of(to_delayed_work(work), struct repl_commit,
+						  retry);
+
+	if (READ_ONCE(commit->suspended))
+		return;
+	retry_record(commit);
+	if (!commit->unrecorded)
+		return;
+	commit->retry_delay = min(2 * commit->retry_delay, (unsigned long)RETRY_LAST);
+	queue_delayed_work(commit->wq, &commit->retry, commit->retry_delay);
 }
 
 /* Record an error that is new. */
 static int commit_error(struct repl_commit *commit)
 {
-	struct repl_meta_state state = commit->state;
+	struct repl_meta_state state = commit->unrecorded ? commit->wanted : commit->state;
 
 	state.error = READ_ONCE(commit->rs->error);
 	if (commit->failed || state.stage == REPL_NONE || state.error == commit->state.error)
@@ -370,22 +435,26 @@ static void commit_work(struct work_struct *work)
 	struct repl_set *rs = commit->rs;
 	LIST_HEAD(saved);
 	LIST_HEAD(flushes);
-	bool flush, progress;
+	bool flush, progress, suspended;
 
 	spin_lock_irq(&rs->wait_lock);
 	list_splice_init(&commit->saved, &saved);
 	list_splice_init(&commit->flushes, &flushes);
+	/* Then only what somebody waits for is written: an ingress may be in use. */
+	suspended = READ_ONCE(commit->suspended);
 	flush = commit->flush;
-	progress = commit->progress;
+	progress = commit->progress && !suspended;
 	commit->flush = false;
-	commit->progress = false;
+	if (!suspended)
+		commit->progress = false;
 	spin_unlock_irq(&rs->wait_lock);
 
 	if (!list_empty(&saved))
 		commit_saved(commit, &saved);
 	if (progress || !list_empty(&flushes))
 		commit_flushes(commit, &flushes, flush);
-	commit_error(commit);
+	if (!suspended)
+		commit_error(commit);
 }
 
 /*
@@ -530,9 +599,11 @@ static int record(struct repl_set *rs, enum repl_stage stage, u64 epoch, bool ki
 
 static void warn_unrecorded(struct repl_set *rs, enum repl_stage stage)
 {
-	if (rs->commit->state.stage != stage)
-		DMWARN("%s: stage %s is not recorded: zero the metadata before its next use",
-		       repl_set_name(rs), repl_stage_name(stage));
+	dev_t dev = rs->dev_nr[REPL_METADATA];
+
+	DMERR("%s: stage %s could not be recorded: metadata device %u:%u may still say %s. It is tried again while the view is there. Unless the log says that it is recorded, zero the first 4 KiB of that device before its next use: with it the failover would be undone",
+	      repl_set_name(rs), repl_stage_name(stage), MAJOR(dev), MINOR(dev),
+	      repl_stage_name(rs->commit->state.stage));
 }
 
 /**
@@ -550,7 +621,7 @@ int repl_commit_state(struct repl_set *rs, enum repl_stage stage, u64 epoch)
 {
 	int r = rs->commit ? record(rs, stage, epoch, false) : 0;
 
-	if (r)
+	if (r && epoch == rs->epoch && rs->commit->state.stage != stage)
 		warn_unrecorded(rs, stage);
 	return r;
 }
@@ -571,7 +642,7 @@ int repl_commit_failover(struct repl_set *rs)
 
 	if (r == -EINTR)
 		return r;
-	if (r)
+	if (r && rs->commit->state.stage != REPL_FAILOVER)
 		warn_unrecorded(rs, REPL_FAILOVER);
 	return 0;
 }
@@ -582,6 +653,7 @@ static void sync_work(struct work_struct *work)
 	struct repl_commit *commit = call->commit;
 
 	call->r = 0;
+	retry_record(commit);
 	if (commit->state.stage != REPL_NONE && commit->state.stage != REPL_DONE)
 		call->r = commit_maps(commit, false);
 	if (!call->r)
@@ -600,6 +672,39 @@ int repl_commit_sync(struct repl_set *rs)
 	struct call sync;
 
 	return rs->commit ? call(rs->commit, &sync, sync_work) : 0;
+}
+
+/**
+ * repl_commit_suspend - make everything durable, and write no more of our own accord
+ * @rs: the set, whose view is suspended
+ *
+ * What the ingress saves is still committed, and messages are served.
+ *
+ * Context: may sleep.
+ */
+void repl_commit_suspend(struct repl_set *rs)
+{
+	if (!rs->commit)
+		return;
+	WRITE_ONCE(rs->commit->suspended, true);
+	repl_commit_sync(rs);
+}
+
+/**
+ * repl_commit_resume - write what has been held back while the view was suspended
+ * @rs: the set
+ *
+ * Context: may sleep.
+ */
+void repl_commit_resume(struct repl_set *rs)
+{
+	struct repl_commit *commit = rs->commit;
+
+	if (!commit)
+		return;
+	WRITE_ONCE(commit->suspended, false);
+	queue_work(commit->wq, &commit->work);
+	mod_delayed_work(commit->wq, &commit->retry, 0);
 }
 
 /**
@@ -653,6 +758,34 @@ static int load(struct repl_commit *commit, char *why, size_t len)
 	return repl_meta_load(commit->meta, load_maps, rs, why, len);
 }
 
+/*
+ * The device may have failed before, and a set gone on without it. If that has merged
+ * all, what the device has is worth nothing. If not, the rest of it can still be merged.
+ */
+static int check_stale(struct repl_commit *commit, char *why, size_t len)
+{
+	enum repl_stage stage = repl_stale_stage(repl_meta_uuid(commit->meta));
+	struct repl_set *rs = commit->rs;
+
+	if (stage == REPL_NONE || stage == commit->state.stage)
+		return 0;
+	if (stage == REPL_DONE) {
+		snprintf(why, len,
+			 "it says stage %s, but its set went on to stage done after this device had failed: the secondary alone has the newest data; to make a new set of it, zero the first 4 KiB of this device",
+			 repl_stage_name(commit->state.stage));
+		return -EUCLEAN;
+	}
+	rs->stage = REPL_FAILOVER_FAILED;
+	rs->shown_stage = rs->stage;
+	rs->error = REPL_MERGE_IO;
+	commit->unrecorded = true;
+	commit->retry_delay = RETRY_FIRST;
+	commit->wanted = (struct repl_meta_state){ rs->epoch, rs->stage, rs->error };
+	DMWARN("%s: the metadata device says stage %s, but a failover had begun after it had failed: stage failover-failed",
+	       repl_set_name(rs), repl_stage_name(commit->state.stage));
+	return 0;
+}
+
 /**
  * repl_commit_create - open a metadata device, and take over what it has
  * @rs: the set, with empty maps and a metadata device
@@ -683,6 +816,7 @@ int repl_commit_create(struct repl_set *rs, const char *view, char *why, size_t 
 	commit->rs = rs;
 	INIT_WORK(&commit->work, commit_work);
 	INIT_WORK(&commit->record.work, record_work);
+	INIT_DELAYED_WORK(&commit->retry, retry_work);
 	init_completion(&commit->record.done);
 	complete_all(&commit->record.done);	/* there is none to wait for */
 	commit->record.commit = commit;
@@ -696,7 +830,7 @@ int repl_commit_create(struct repl_set *rs, const char *view, char *why, size_t 
 		return -ENOMEM;
 	r = repl_meta_open(dev, bdev_nr_sectors(dev), &geometry, &commit->meta, &commit->state,
 			   why, len);
-	return r ?: load(commit, why, len);
+	return r ?: load(commit, why, len) ?: check_stale(commit, why, len);
 }
 
 /**
@@ -711,6 +845,9 @@ void repl_commit_close(struct repl_set *rs)
 
 	if (!commit || !commit->meta)
 		return;
+	/* A record that was left to the worker may begin to retry. */
+	flush_workqueue(commit->wq);
+	cancel_delayed_work_sync(&commit->retry);
 	flush_workqueue(commit->wq);
 	repl_meta_close(commit->meta);
 	commit->meta = NULL;

@@ -34,7 +34,7 @@ struct super {
 	__le32 crc;
 	__le32 version;
 	char magic[8];
-	u8 uuid[16];			/* of this set, made when it was formatted */
+	u8 uuid[REPL_META_UUID_BYTES];	/* of this set, made when it was formatted */
 	__le64 len;			/* of the secondary, sectors */
 	__le64 epoch;
 	__le32 chunk_sectors;
@@ -433,6 +433,11 @@ static void put_block(struct repl_meta *meta)
 /*
  * The superblock
  */
+
+const u8 *repl_meta_uuid(struct repl_meta *meta)
+{
+	return meta->super.uuid;
+}
 
 u64 repl_meta_epoch(struct repl_meta *meta)
 {

@@ -54,6 +54,7 @@ enum repl_error {
  * writes a sector wholly or not at all, so both bits of a chunk change together.
  */
 #define REPL_META_WORDS		31
+#define REPL_META_UUID_BYTES	16
 #define REPL_META_CHUNKS	(64U * REPL_META_WORDS)
 
 /* Whose metadata it is. The values are on disk. */
@@ -113,6 +114,9 @@ int repl_meta_format(struct repl_meta *meta, const struct repl_meta_state *state
 
 /* Write the superblock alone; durable. 0 or a negative errno. */
 int repl_meta_set_state(struct repl_meta *meta, const struct repl_meta_state *state);
+
+/* The set's UUID, REPL_META_UUID_BYTES of them, new with each format. Does not sleep. */
+const u8 *repl_meta_uuid(struct repl_meta *meta);
 
 /* The epoch as the superblock has it. Does not sleep. */
 u64 repl_meta_epoch(struct repl_meta *meta);

@@ -26,6 +26,7 @@
  *				of a page of it, but no page's is waited for while
  *				a gate is closed.
  *   repl_set.faces_lock (mutex)
+ *   stale_lock (mutex)		what stale.c remembers
  *   repl_region.lock (irq)
  *   repl_set.wait_lock (irq)
  *   repl_lost.lock (irq)
@@ -416,8 +417,16 @@ void repl_commit_dirty(struct repl_set *rs, struct repl_region *r,
 int repl_commit_state(struct repl_set *rs, enum repl_stage stage, u64 epoch);
 int repl_commit_failover(struct repl_set *rs);
 int repl_commit_sync(struct repl_set *rs);
+void repl_commit_suspend(struct repl_set *rs);
+void repl_commit_resume(struct repl_set *rs);
 const char *repl_commit_mode(struct repl_set *rs);
 bool repl_commit_failed(struct repl_set *rs);
+
+/* stale.c */
+void repl_stale_add(const u8 *uuid, enum repl_stage stage);
+void repl_stale_del(const u8 *uuid);
+enum repl_stage repl_stale_stage(const u8 *uuid);
+void repl_stale_forget(void);
 
 /* ingress.c */
 void repl_ingress_saved(struct repl_io *io, int error);

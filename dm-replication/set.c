@@ -77,7 +77,7 @@ static void set_init(struct repl_set *rs, struct dm_target *ti,
 static int set_open_metadata(struct repl_set *rs, struct dm_target *ti)
 {
 	dev_t dev = rs->dev_nr[REPL_METADATA];
-	char view[DM_UUID_LEN] = "", why[192];
+	char view[DM_UUID_LEN] = "", why[256];
 	int r;
 
 	dm_copy_name_and_uuid(rs->md, NULL, view);

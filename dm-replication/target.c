@@ -149,6 +149,7 @@ static void __exit replication_exit(void)
 {
 	dm_unregister_target(&replication_target);
 	rcu_barrier();
+	repl_stale_forget();
 }
 
 module_init(replication_init);

@@ -371,7 +371,7 @@ static void view_postsuspend(struct dm_target *ti)
 
 	repl_merge_pause(view->face.rs);
 	repl_reclaim_pause(view->face.rs);
-	repl_commit_sync(view->face.rs);
+	repl_commit_suspend(view->face.rs);
 }
 
 static void view_resume(struct dm_target *ti)
@@ -380,6 +380,7 @@ static void view_resume(struct dm_target *ti)
 	struct repl_set *rs = view->face.rs;
 
 	repl_set_bind(rs);
+	repl_commit_resume(rs);
 	if (!view->manual_start)
 		repl_autostart(rs);
 	repl_merge_resume(rs);

@@ -288,4 +288,17 @@ echo "install dm-replication insmod $REPL_MODULE" > /etc/modprobe.d/dm-replicati
 says 0 "" "${create[@]}" -m none
 is "$(stage view)" running "it has been loaded"
 says 0 "" remove view
+
+diag "a metadata device that fails"
+dm_linear broken $M
+zero $M
+dm_error_writes broken $M
+says 1 "dmrepctl: view: it could not be started, and is removed again: metadata device /dev/mapper/broken: it cannot be written" \
+	"${create[@]}" -m /dev/mapper/broken
+is "$(dm_names)" broken "nothing is left of it"
+says 0 "" "${create[@]}" -m /dev/mapper/broken --manual-start
+is "$(stage view)" none "with --manual-start it waits"
+dmsetup remove view
+dmsetup remove broken
+
 done_testing

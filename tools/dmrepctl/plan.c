@@ -290,11 +290,30 @@ void plan_table(const struct plan *plan, bool numbers, char table[TABLE_BYTES])
 		len += snprintf(table + len, TABLE_BYTES - len, " %s", plan->words[i]);
 }
 
+/* The target starts it as it is made, but if the metadata device fails that. */
+static enum outcome check_started(const struct plan *plan)
+{
+	struct device device;
+	enum outcome outcome = get_device(plan->name, &device);
+	unsigned int i;
+
+	if (outcome || device.status.stage != STAGE_NONE)
+		return outcome;
+	for (i = 0; i < plan->nr_words; i++)
+		if (!strcmp(plan->words[i], "manual_start"))
+			return DONE;
+	remove_device(plan->name);
+	return error(FAILED, "%s: it could not be started, and is removed again: metadata device %s: it cannot be written",
+		     plan->name, plan->devices[0].path);
+}
+
 enum outcome plan_make(const struct plan *plan)
 {
 	enum outcome outcome = target_available();
 	char table[TABLE_BYTES];
 
 	plan_table(plan, false, table);
-	return outcome ? outcome : create_device(plan->name, plan->uuid, plan->len, table);
+	if (!outcome)
+		outcome = create_device(plan->name, plan->uuid, plan->len, table);
+	return outcome ? outcome : check_started(plan);
 }
