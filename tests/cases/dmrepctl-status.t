@@ -84,8 +84,8 @@ for words in "-o +help" "-o name,help" "-O help" "-O ?" "-S help"; do
 done
 
 diag "wrong usage"
-says 2 "dmrepctl: --select: no device has the stage runnig: it is none, running, failover, failover-failed or done" \
-	status -S stage=runnig
+says 2 "dmrepctl: --select: no device has the stage runs: it is none, running, failover, failover-failed or done" \
+	status -S stage=runs
 says_like 2 "dmrepctl: --options : there is no field in it; .*" status -o ""
 says_like 2 "dmrepctl: --options ,: there is no field in it; .*" list -o ,
 says 2 "dmrepctl: Unrecognised field: frobnicate; dmrepctl status -o help tells the fields" \

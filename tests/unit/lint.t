@@ -121,7 +121,7 @@ restructured_text() {
 # is made by make. A path may be a pattern.
 references() {
 	local file line path
-	grep -HnoP '\]\(\K[^):]+(?=\))|\b(Documentation|dm-replication|tests|tools)/[][\w./*-]*[\w/*]' "$@" |
+	grep -HnoP '\]\(\K[^):]+(?=\))|(?<![\w/])(Documentation|dm-replication|tests|tools)/[][\w./*-]*[\w/*]' "$@" |
 		while IFS=: read -r file line path; do
 			compgen -G "$path" > /dev/null || git check-ignore -q "$path" ||
 				echo "$file:$line: there is no $path"

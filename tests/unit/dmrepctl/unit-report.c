@@ -132,10 +132,10 @@ static void selected(void)
 static void misspelled(void)
 {
 	static const char * const selections[] = {
-		"stage=runnig", "stage=runnin", "stage=runningg", "stage=Running", "stage=", "stage!=don",
+		"stage=run", "stage=runnin_", "stage=runningg", "stage=Running", "stage=", "stage!=don",
 		"stage=\"running \"", "stage=[running]", "Stage=x", "name=view && (stage = 'x')",
 		"mode=view", "sync=in-sync", "sync=\"resynch\"", "metadata=ro", "metadata = failed",
-		"error=merge", "error=none", "fence=closed", "suspended=1", "stage=~runnig",
+		"error=merge", "error=none", "fence=closed", "suspended=1", "stage=~runs",
 		"epoch>3,error=~iox", "name=\"stage=running\" || stage=failed",
 	};
 	struct report_options o = usual("name");
