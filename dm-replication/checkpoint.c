@@ -16,16 +16,19 @@
  */
 int repl_start(struct repl_set *rs)
 {
+	unsigned int errors;
 	int r;
 
 	lockdep_assert_held(&rs->admin);
 	repl_quiesce(rs);
-	WRITE_ONCE(rs->error, REPL_NO_ERROR);
+	errors = repl_clear_errors(rs);
 	r = repl_commit_state(rs, REPL_RUNNING, rs->epoch + 1);
 	if (!r) {
 		repl_map_empty(rs);
 		WRITE_ONCE(rs->fenced, false);
 		repl_set_stage(rs, REPL_RUNNING);
+	} else {
+		repl_restore_errors(rs, errors);
 	}
 	repl_unquiesce(rs);
 	if (!r)
@@ -68,14 +71,15 @@ static int flush_secondary(struct repl_set *rs)
  */
 static int move_view(struct repl_set *rs, bool stop, struct repl_cache_drop *drop)
 {
+	unsigned int errors = 0;
 	int r;
 
 	repl_quiesce(rs);
 	r = flush_secondary(rs);
 	if (!r && stop)
-		WRITE_ONCE(rs->error, REPL_NO_ERROR);
+		errors = repl_clear_errors(rs);
 	else if (!r)
-		repl_space_again(rs);
+		errors = repl_space_again(rs);
 	if (!r)
 		r = repl_commit_state(rs, stop ? REPL_DONE : rs->stage, rs->epoch + 1);
 	if (!r) {
@@ -85,6 +89,8 @@ static int move_view(struct repl_set *rs, bool stop, struct repl_cache_drop *dro
 			repl_set_stage(rs, REPL_DONE);
 		repl_unquiesce_ingress(rs);
 		repl_cache_drop(drop);
+	} else {
+		repl_restore_errors(rs, errors);
 	}
 	repl_unquiesce(rs);
 	return r;

@@ -399,7 +399,7 @@ static void retry_record(struct repl_commit *commit)
 {
 	struct repl_meta_state state = commit->wanted;
 
-	state.error = READ_ONCE(commit->rs->error);
+	state.error = repl_error(commit->rs);
 	if (commit->unrecorded)
 		write_state(commit, &state);
 }
@@ -423,7 +423,7 @@ static int commit_error(struct repl_commit *commit)
 {
 	struct repl_meta_state state = commit->unrecorded ? commit->wanted : commit->state;
 
-	state.error = READ_ONCE(commit->rs->error);
+	state.error = repl_error(commit->rs);
 	if (commit->failed || state.stage == REPL_NONE || state.error == commit->state.error)
 		return 0;
 	return write_state(commit, &state);
@@ -518,7 +518,7 @@ void repl_commit_progress(struct repl_set *rs)
 }
 
 /**
- * repl_commit_error - have a new rs->error recorded, some time
+ * repl_commit_error - have a new repl_error() recorded, some time
  * @rs: the set, with metadata
  *
  * Context: any; does not sleep.
@@ -591,7 +591,7 @@ static int record(struct repl_set *rs, enum repl_stage stage, u64 epoch, bool ki
 	r = wait_for_record(record, killable);
 	if (r)
 		return r;
-	record->state = (struct repl_meta_state){ epoch, stage, READ_ONCE(rs->error) };
+	record->state = (struct repl_meta_state){ epoch, stage, repl_error(rs) };
 	reinit_completion(&record->done);
 	queue_work(commit->wq, &record->work);
 	return wait_for_record(record, killable) ?: record->r;
@@ -751,7 +751,9 @@ static int load(struct repl_commit *commit, char *why, size_t len)
 	rs->epoch = commit->state.epoch;
 	rs->shown_stage = rs->stage;
 	rs->shown_epoch = rs->epoch;
-	rs->error = commit->state.error;
+	rs->latest = commit->state.error;
+	if (rs->latest != REPL_NO_ERROR)
+		atomic_set(&rs->errors, BIT(rs->latest));
 	if (rs->stage == REPL_NONE || rs->stage == REPL_DONE)
 		return 0;
 	repl_lost_load(rs, repl_meta_lost(commit->meta));
@@ -777,10 +779,11 @@ static int check_stale(struct repl_commit *commit, char *why, size_t len)
 	}
 	rs->stage = REPL_FAILOVER_FAILED;
 	rs->shown_stage = rs->stage;
-	rs->error = REPL_MERGE_IO;
+	rs->latest = REPL_MERGE_IO;
+	atomic_or(BIT(REPL_MERGE_IO), &rs->errors);
 	commit->unrecorded = true;
 	commit->retry_delay = RETRY_FIRST;
-	commit->wanted = (struct repl_meta_state){ rs->epoch, rs->stage, rs->error };
+	commit->wanted = (struct repl_meta_state){ rs->epoch, rs->stage, REPL_MERGE_IO };
 	DMWARN("%s: the metadata device says stage %s, but a failover had begun after it had failed: stage failover-failed",
 	       repl_set_name(rs), repl_stage_name(commit->state.stage));
 	return 0;

@@ -334,6 +334,9 @@ static int load(struct repl_log *log, char *why, size_t len)
 
 	p->stage = log->state.stage;
 	p->error = log->state.error;
+	p->latest = p->error;
+	p->errors = p->error == REPL_NO_ERROR ? 0 : BIT(p->error);
+	p->local_stays = p->error == REPL_LOCAL_IO;	/* what it was nobody knows */
 	if (p->stage == REPL_NONE)
 		return 0;
 	bitmap_fill(p->written, p->nr_regions);

@@ -483,11 +483,12 @@ static void local_endio(struct bio *bio)
 		if (repl_not_supported(bio, bio->bi_status))
 			bio->bi_status = BLK_STS_NOTSUPP;	/* what callers look for */
 		else
-			repl_pair_error(p, REPL_LOCAL_IO);
+			repl_local_error(p, job->end > job->sector);
 		if (bio->bi_opf & (REQ_PREFLUSH | REQ_FUA))
 			repl_local_flush_failed(p);
 	} else if (unlikely(p->flush_failed) && is_flush(job)) {
 		WRITE_ONCE(p->flush_failed, false);
+		repl_pair_recovered(p);
 	}
 	settle(job, &ended);
 	spin_unlock_irqrestore(&p->lock, flags);

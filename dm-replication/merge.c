@@ -198,17 +198,17 @@ void repl_merge_init(struct repl_set *rs)
  */
 int repl_failover(struct repl_set *rs)
 {
-	unsigned int error = READ_ONCE(rs->error);
 	struct repl_merge *merge = &rs->merge;
+	unsigned int errors = 0;
 	int r;
 
 	lockdep_assert_held(&rs->admin);
 	WRITE_ONCE(rs->fenced, true);
 	if (rs->stage == REPL_FAILOVER_FAILED)
-		WRITE_ONCE(rs->error, REPL_NO_ERROR);
+		errors = repl_clear_errors(rs);
 	r = repl_commit_failover(rs) ?: repl_quiesce_killable(rs);
 	if (r) {
-		cmpxchg(&rs->error, REPL_NO_ERROR, error);
+		repl_restore_errors(rs, errors);
 		return r;
 	}
 	if (rs->stage == REPL_RUNNING) {

@@ -107,18 +107,27 @@ static int do_stop(struct call *call)
 
 static int do_get_error(struct call *call)
 {
-	unsigned int maxlen = call->maxlen;
 	struct repl_set *rs = call->rs;
-	char *result = call->result;
-	unsigned int sz = 0;
 
 	if (rs->stage == REPL_NONE)
 		return refuse(call, NOT_RUNNING);
-	if (READ_ONCE(rs->error) == REPL_NO_ERROR)
-		DMEMIT("none");
-	else
-		DMEMIT("I/O error occurred %s", repl_error_name(READ_ONCE(rs->error)));
+	repl_error_reply(atomic_read(&rs->errors), READ_ONCE(rs->latest), call->result,
+			 call->maxlen);
 	return 1;
+}
+
+static int do_clear_error(struct call *call)
+{
+	if (call->rs->stage == REPL_NONE)
+		return refuse(call, NOT_RUNNING);
+	if (call->rs->stage == REPL_FAILOVER_FAILED)
+		return refuse(call,
+			      "the merge has failed; failover tries it again, and clears its error");
+	repl_clear_errors(call->rs);
+	schedule_work(&call->rs->event_work);
+	if (call->rs->commit)
+		repl_commit_error(call->rs);
+	return 0;
 }
 
 static const struct {
@@ -130,6 +139,7 @@ static const struct {
 	{ "failover", do_failover },
 	{ "stop", do_stop },
 	{ "get_error", do_get_error },
+	{ "clear_error", do_clear_error },
 };
 
 static int serve(struct call *call, unsigned int argc, const char *name)
@@ -141,7 +151,7 @@ static int serve(struct call *call, unsigned int argc, const char *name)
 			break;
 	if (i == ARRAY_SIZE(messages))
 		return refuse(call,
-			      "unknown; there are start, checkpoint, failover, stop and get_error");
+			      "unknown; there are start, checkpoint, failover, stop, get_error and clear_error");
 	if (argc != 1)
 		return refuse(call, "it takes no arguments");
 

@@ -43,22 +43,89 @@ static void event_work(struct work_struct *work)
 	mutex_unlock(&p->tables_lock);
 }
 
+static void errors_changed(struct repl_pair *p)
+{
+	WRITE_ONCE(p->error, repl_worst_error(p->errors));
+	schedule_work(&p->event_work);
+	repl_log_error(p);
+}
+
 /**
  * repl_pair_error - record an error
  * @p: the pair
- * @error: which; the first one stays until a start or a stop
+ * @error: which; it stands until its cause is gone, a message clears it, or a start or stop
  *
  * Context: any; p->lock held.
  */
 void repl_pair_error(struct repl_pair *p, enum repl_error error)
 {
 	lockdep_assert_held(&p->lock);
-	if (p->error != REPL_NO_ERROR)
+	WRITE_ONCE(p->latest, error);
+	if (p->errors & BIT(error))
 		return;
-	WRITE_ONCE(p->error, error);
+	WRITE_ONCE(p->errors, p->errors | BIT(error));
 	DMERR("%s: I/O error: %s", dm_device_name(p->md), repl_error_name(error));
-	schedule_work(&p->event_work);
-	repl_log_error(p);
+	errors_changed(p);
+}
+
+/**
+ * repl_local_error - record an error of the local device
+ * @p: the pair
+ * @write: a write failed; otherwise it was a flush, or a read of our own
+ *
+ * What a later read or flush can show to be over clears itself; see repl_pair_recovered().
+ * What the writer has made of a failed write is not known here: that error stays.
+ *
+ * Context: any; p->lock held.
+ */
+void repl_local_error(struct repl_pair *p, bool write)
+{
+	p->local_stays |= write;
+	repl_pair_error(p, REPL_LOCAL_IO);
+}
+
+/**
+ * repl_pair_clear_errors - some errors do not stand any more
+ * @p: the pair
+ * @errors: which, a bit each
+ *
+ * Context: any; p->lock held.
+ */
+void repl_pair_clear_errors(struct repl_pair *p, unsigned int errors)
+{
+	unsigned long gone = errors & p->errors;
+	unsigned int error;
+
+	lockdep_assert_held(&p->lock);
+	if (!gone)
+		return;
+	for_each_set_bit(error, &gone, REPL_NR_ERRORS)
+		DMINFO("%s: I/O error %s is cleared", dm_device_name(p->md),
+		       repl_error_name(error));
+	WRITE_ONCE(p->errors, p->errors & ~gone);
+	if (gone & BIT(REPL_LOCAL_IO))
+		p->local_stays = false;
+	errors_changed(p);
+}
+
+/**
+ * repl_pair_recovered - clear the errors that being in sync shows to be over
+ * @p: the pair
+ *
+ * The replica has everything, so it answers; and all that was to be read of the local
+ * device has been read. A failed flush of that is over when another one has succeeded.
+ *
+ * Context: any; p->lock held.
+ */
+void repl_pair_recovered(struct repl_pair *p)
+{
+	unsigned int errors = BIT(REPL_REPLICA_IO);
+
+	if (p->sync != REPL_INSYNC)
+		return;
+	if (!p->local_stays && !p->flush_failed)
+		errors |= BIT(REPL_LOCAL_IO);
+	repl_pair_clear_errors(p, errors);
 }
 
 /**
@@ -77,6 +144,7 @@ void repl_pair_set_sync(struct repl_pair *p, enum repl_sync sync)
 	       repl_sync_name(sync), repl_sync_name(p->sync), p->nr_dirty, p->nr_regions);
 	WRITE_ONCE(p->sync, sync);
 	schedule_work(&p->event_work);
+	repl_pair_recovered(p);
 }
 
 static void set_stage(struct repl_pair *p, enum repl_stage stage)
@@ -84,7 +152,10 @@ static void set_stage(struct repl_pair *p, enum repl_stage stage)
 	lockdep_assert_held(&p->lock);
 	DMINFO("%s: stage %s, was %s", dm_device_name(p->md), repl_stage_name(stage),
 	       repl_stage_name(p->stage));
+	WRITE_ONCE(p->errors, 0);
+	p->local_stays = false;
 	WRITE_ONCE(p->error, REPL_NO_ERROR);
+	WRITE_ONCE(p->latest, REPL_NO_ERROR);
 	WRITE_ONCE(p->stage, stage);
 	schedule_work(&p->event_work);
 }
@@ -250,8 +321,8 @@ void repl_pair_resume(struct repl_pair *p)
 	begin(p);
 }
 
-/* Another device is the replica from now on. */
-static void swap_replica(struct repl_pair *p, bool insync, bool wanted)
+/* Another device is the replica from now on, if @swapped; else this may be behind. */
+static void swap_replica(struct repl_pair *p, bool insync, bool swapped)
 {
 	bool forgotten = !insync && !repl_log_forget(p);
 
@@ -266,10 +337,14 @@ static void swap_replica(struct repl_pair *p, bool insync, bool wanted)
 		repl_regions_all(p, true);
 	if (forgotten && p->log)
 		repl_log_reset(p, false);
-	if (repl_late_io(p))
+	if (swapped)
+		repl_pair_clear_errors(p, BIT(REPL_REPLICA_IO));	/* of the one before */
+	if (repl_late_io(p)) {
+		repl_pair_error(p, REPL_REPLICA_IO);
 		repl_pair_set_sync(p, REPL_DEGRADED);
+	}
 	if (p->sync == REPL_DEGRADED)
-		p->resync_wanted |= wanted;
+		p->resync_wanted |= swapped;
 	else
 		repl_pair_set_sync(p, p->nr_dirty ? REPL_RESYNC : REPL_INSYNC);
 	p->retry_seconds = 1;

@@ -73,17 +73,24 @@ static int do_stop(struct call *call)
 
 static int do_get_error(struct call *call)
 {
-	unsigned int maxlen = call->maxlen;
-	char *result = call->result;
-	unsigned int sz = 0;
+	struct repl_pair *p = call->p;
 
-	if (call->p->stage == REPL_NONE)
+	if (p->stage == REPL_NONE)
 		return refuse(call, NOT_RUNNING);
-	if (READ_ONCE(call->p->error) == REPL_NO_ERROR)
-		DMEMIT("none");
-	else
-		DMEMIT("I/O error occurred %s", repl_error_name(READ_ONCE(call->p->error)));
+	repl_error_reply(READ_ONCE(p->errors), READ_ONCE(p->latest), call->result, call->maxlen);
 	return 1;
+}
+
+static int do_clear_error(struct call *call)
+{
+	struct repl_pair *p = call->p;
+
+	if (p->stage == REPL_NONE)
+		return refuse(call, NOT_RUNNING);
+	spin_lock_irq(&p->lock);
+	repl_pair_clear_errors(p, p->errors);
+	spin_unlock_irq(&p->lock);
+	return 0;
 }
 
 static int do_resync(struct call *call)
@@ -134,6 +141,7 @@ static const struct {
 	{ "failover", do_stop },
 	{ "stop", do_stop },
 	{ "get_error", do_get_error },
+	{ "clear_error", do_clear_error },
 	{ "resync", do_resync },
 	{ "resync_rate", do_resync_rate, 1 },
 };
@@ -147,7 +155,7 @@ static int serve(struct call *call, unsigned int argc, char **argv)
 			break;
 	if (i == ARRAY_SIZE(messages))
 		return refuse(call,
-			      "unknown; there are start, checkpoint, stop, get_error, resync and resync_rate");
+			      "unknown; there are start, checkpoint, stop, get_error, clear_error, resync and resync_rate");
 	if (argc - 1 != messages[i].nr_args)
 		return refuse(call, messages[i].nr_args ? "it takes a number of KiB/s" :
 			      "it takes no arguments");

@@ -176,8 +176,11 @@ static void write_failed(struct repl_pair *p, struct bio *bio, blk_status_t *err
 	unsigned long flags;
 
 	spin_lock_irqsave(&p->lock, flags);
-	repl_pair_error(p, p->local ? REPL_LOCAL_IO : REPL_REPLICA_IO);
+	if (!p->local)
+		repl_pair_error(p, REPL_REPLICA_IO);
 	/* Else the local device's own bio has said so, if it was that which failed. */
+	if (repl_primary_io(bio)->alone)
+		repl_local_error(p, repl_primary_io(bio)->counted);
 	if (repl_primary_io(bio)->alone && (bio->bi_opf & (REQ_PREFLUSH | REQ_FUA)))
 		repl_local_flush_failed(p);
 	spin_unlock_irqrestore(&p->lock, flags);

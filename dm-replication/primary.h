@@ -136,7 +136,10 @@ struct repl_pair {
 	spinlock_t lock;		/* what follows, up to the next lock */
 	enum repl_stage stage;		/* written under admin too, read without any */
 	enum repl_sync sync;
-	enum repl_error error;		/* sticky; read without lock */
+	unsigned int errors;		/* those that stand, a bit each; read without lock */
+	enum repl_error error;		/* the worst of them; read without lock */
+	enum repl_error latest;		/* the same; it may have been cleared */
+	bool local_stays;		/* local-io is of a write: nothing shows that it is over */
 	struct repl_replica *replica;	/* of the table that was resumed last; NULL: none was */
 	dev_t replica_nr;		/* its device */
 	struct list_head replicas;	/* of all tables, and of those that wait for theirs */
@@ -220,6 +223,9 @@ int repl_pair_start(struct repl_pair *p);
 int repl_pair_stop(struct repl_pair *p);
 int repl_pair_checkpoint(struct repl_pair *p);
 void repl_pair_error(struct repl_pair *p, enum repl_error error);
+void repl_local_error(struct repl_pair *p, bool write);
+void repl_pair_clear_errors(struct repl_pair *p, unsigned int errors);
+void repl_pair_recovered(struct repl_pair *p);
 void repl_pair_set_sync(struct repl_pair *p, enum repl_sync sync);
 const char *repl_sync_name(enum repl_sync sync);
 

@@ -226,7 +226,8 @@ struct repl_set {
 	atomic64_t nr_hidden;
 	atomic64_t nr_held;		/* chunks that either holds */
 
-	unsigned int error;		/* enum repl_error; cmpxchg, sticky */
+	atomic_t errors;		/* enum repl_error: those that stand, a bit each */
+	enum repl_error latest;		/* without lock; it may have been cleared */
 
 	spinlock_t wait_lock;		/* the lists of ios that wait */
 	struct list_head held;		/* wait_lock; all ios that wait, by held */
@@ -330,12 +331,18 @@ void repl_face_del(struct repl_face *face);
 /* stage.c */
 const char *repl_stage_name(enum repl_stage stage);
 const char *repl_error_name(enum repl_error error);
+enum repl_error repl_worst_error(unsigned int errors);
+void repl_error_reply(unsigned int errors, enum repl_error latest, char *result,
+		      unsigned int maxlen);
+enum repl_error repl_error(struct repl_set *rs);
+unsigned int repl_clear_errors(struct repl_set *rs);
+void repl_restore_errors(struct repl_set *rs, unsigned int errors);
 const char *repl_set_name(struct repl_set *rs);
 void repl_set_stage(struct repl_set *rs, enum repl_stage stage);
 void repl_publish(struct repl_set *rs);
 void repl_fail(struct repl_set *rs, enum repl_error error);
 void repl_fail_dev(struct repl_set *rs, enum repl_dev dev, blk_status_t status);
-void repl_space_again(struct repl_set *rs);
+unsigned int repl_space_again(struct repl_set *rs);
 void repl_event_work(struct work_struct *work);
 
 /* gate.c */

@@ -157,7 +157,7 @@ static void region_done(struct repl_resync_slot *slot, enum outcome outcome,
 		repl_replica_failed(p, REPL_REPLICA_IO, ended);
 	} else if (outcome == LOCAL_FAILED) {
 		/* No fault of the replica's. The others first, and not at once. */
-		repl_pair_error(p, REPL_LOCAL_IO);
+		repl_local_error(p, false);
 		p->resync_at = ktime_get_ns() + NSEC_PER_SEC;
 	} else if (outcome == COPIED && !slot->again &&
 		   __test_and_clear_bit(slot->region, p->dirty)) {

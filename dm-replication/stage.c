@@ -44,11 +44,6 @@ static const char * const error_texts[REPL_NR_ERRORS] = {
 		": sectors that were lost are not rolled back",
 };
 
-static bool is_merge_error(enum repl_error error)
-{
-	return error == REPL_MERGE_IO || error == REPL_MERGE_NOSPC || error == REPL_MERGE_LOST;
-}
-
 /**
  * repl_stage_name - the word of the status line
  * @stage: the stage
@@ -67,6 +62,52 @@ const char *repl_stage_name(enum repl_stage stage)
 const char *repl_error_name(enum repl_error error)
 {
 	return error_names[error];
+}
+
+/**
+ * repl_worst_error - the one of several errors that is to be seen first
+ * @errors: a bit each
+ *
+ * Worst is what may have lost data, or keeps the device from being used; what stands for
+ * itself in another field of the status (the metadata mode, the state of the replica) is last.
+ *
+ * Return: the error; REPL_NO_ERROR if there is none.
+ */
+enum repl_error repl_worst_error(unsigned int errors)
+{
+	static const u8 worst_first[] = {
+		REPL_MERGE_IO, REPL_MERGE_NOSPC, REPL_MERGE_LOST, REPL_LOCAL_IO,
+		REPL_SECONDARY_IO, REPL_ACTIVE_IO, REPL_HIDDEN_IO, REPL_COW_IO,
+		REPL_SECONDARY_NOSPC, REPL_ACTIVE_NOSPC, REPL_COW_NOSPC,
+		REPL_METADATA_IO, REPL_REPLICA_IO,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(worst_first); i++)
+		if (errors & BIT(worst_first[i]))
+			return worst_first[i];
+	return REPL_NO_ERROR;
+}
+
+/**
+ * repl_error_reply - the answer to the message get_error
+ * @errors: those that stand, a bit each
+ * @latest: the one that came last; it may have been cleared
+ * @result: gets the reply
+ * @maxlen: its size, bytes
+ */
+void repl_error_reply(unsigned int errors, enum repl_error latest, char *result,
+		      unsigned int maxlen)
+{
+	enum repl_error worst = repl_worst_error(errors);
+	unsigned int sz = 0;
+
+	if (worst == REPL_NO_ERROR)
+		DMEMIT("none");
+	else
+		DMEMIT("I/O error occurred %s", repl_error_name(worst));
+	if (latest != worst && errors & BIT(latest))
+		DMEMIT("; latest: %s", repl_error_name(latest));
 }
 
 /**
@@ -134,25 +175,56 @@ void repl_publish(struct repl_set *rs)
 }
 
 /**
+ * repl_error - the worst error that stands
+ * @rs: the set
+ *
+ * Context: any.
+ */
+enum repl_error repl_error(struct repl_set *rs)
+{
+	return repl_worst_error(atomic_read(&rs->errors));
+}
+
+/**
+ * repl_clear_errors - no error stands any more
+ * @rs: the set
+ *
+ * Whoever calls it has that recorded, and raises an event.
+ *
+ * Return: the errors that stood, a bit each.
+ *
+ * Context: any; rs->admin held.
+ */
+unsigned int repl_clear_errors(struct repl_set *rs)
+{
+	return atomic_xchg(&rs->errors, 0);
+}
+
+/**
+ * repl_restore_errors - errors stand again, for what cleared them has failed
+ * @rs: the set
+ * @errors: what repl_clear_errors() returned
+ *
+ * Context: any; rs->admin held.
+ */
+void repl_restore_errors(struct repl_set *rs, unsigned int errors)
+{
+	atomic_or(errors, &rs->errors);
+}
+
+/**
  * repl_fail - record an I/O error
  * @rs: the set
- * @error: which
- *
- * The first one stays until a start, a stop or the retry of a failover, or a
- * checkpoint if it was a lack of space; a failed merge replaces any other, for it
- * explains the stage.
+ * @error: which; it stands until a start, a stop, the retry of a failover, or a message
+ *	   clears it; a checkpoint clears a lack of space
  *
  * Context: any.
  */
 void repl_fail(struct repl_set *rs, enum repl_error error)
 {
-	unsigned int old = cmpxchg(&rs->error, REPL_NO_ERROR, error);
-
-	if (old != REPL_NO_ERROR) {
-		if (!is_merge_error(error) || is_merge_error(old))
-			return;
-		WRITE_ONCE(rs->error, error);
-	}
+	WRITE_ONCE(rs->latest, error);
+	if (atomic_fetch_or(BIT(error), &rs->errors) & BIT(error))
+		return;
 	DMERR("%s: I/O error: %s%s", repl_set_name(rs), error_names[error],
 	      error_texts[error] ?: "");
 	schedule_work(&rs->event_work);
@@ -190,14 +262,14 @@ void repl_fail_dev(struct repl_set *rs, enum repl_dev dev, blk_status_t status)
  *
  * If there still is none, the next write that needs some says so again.
  *
+ * Return: the errors that stood, a bit each, for repl_restore_errors().
+ *
  * Context: the gates are closed.
  */
-void repl_space_again(struct repl_set *rs)
+unsigned int repl_space_again(struct repl_set *rs)
 {
-	switch (rs->error) {
-	case REPL_COW_NOSPC:
-	case REPL_ACTIVE_NOSPC:
-	case REPL_SECONDARY_NOSPC:
-		WRITE_ONCE(rs->error, REPL_NO_ERROR);
-	}
+	const unsigned int no_space = BIT(REPL_COW_NOSPC) | BIT(REPL_ACTIVE_NOSPC) |
+				      BIT(REPL_SECONDARY_NOSPC);
+
+	return atomic_fetch_andnot(no_space, &rs->errors) & no_space;
 }

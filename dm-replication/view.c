@@ -572,7 +572,7 @@ static void view_status(struct dm_target *ti, char *result, unsigned int maxlen)
 	       (u64)atomic64_read(&rs->nr_active), rs->nr_chunks,
 	       (u64)atomic64_read(&rs->nr_hidden), rs->nr_chunks,
 	       total ? total - min(left, total) : 0, total, repl_commit_mode(rs),
-	       repl_error_name(READ_ONCE(rs->error)));
+	       repl_error_name(repl_error(rs)));
 }
 
 static void view_table(struct dm_target *ti, char *result, unsigned int maxlen)

@@ -251,9 +251,9 @@ live=primary bad "primary - $L $R 256" "$belongs" "${EBUSY[@]}"
 live=primary bad "primary - $L /dev/mapper/primary 128" \
 	"Device $(number /dev/mapper/primary) is the primary itself"
 p="replication: $(number /dev/mapper/primary): message"
-words='unknown; there are start, checkpoint, stop, get_error, resync and resync_rate'
+words='unknown; there are start, checkpoint, stop, get_error, clear_error, resync and resync_rate'
 bad_message "Invalid argument" "$p 'frobnicate' in stage running: $words" primary 0 frobnicate
-for word in start checkpoint failover stop get_error resync; do
+for word in start checkpoint failover stop get_error clear_error resync; do
 	bad_message "Invalid argument" "$p '$word' in stage running: it takes no arguments" \
 		primary 0 $word now
 done
@@ -285,13 +285,13 @@ bad_table "zero-length target" "0 0 ${ok_table#0 8192 }"
 diag "messages"
 v="replication: $(number $top): message"
 i="replication: $(number /dev/mapper/in): message"
-words='unknown; there are start, checkpoint, failover, stop and get_error'
+words='unknown; there are start, checkpoint, failover, stop, get_error and clear_error'
 EINVAL='Invalid argument'
 bad_message "$EINVAL" "$v 'frobnicate' in stage running: $words" view 0 frobnicate
 bad_message "$EINVAL" "$v 'frobnicate' in stage running: $words" view 0 frobnicate it
 bad_message "$EINVAL" "$v 'checkpoints' in stage running: $words" view 0 checkpoints
 bad_message "$EINVAL" "$v 'check' in stage running: $words" view 0 check
-for word in start checkpoint failover stop get_error; do
+for word in start checkpoint failover stop get_error clear_error; do
 	bad_message "$EINVAL" "$v '$word' in stage running: it takes no arguments" view 0 $word now
 	bad_message "$EINVAL" "$i '$word': an ingress takes none; send it to its top $(number $top)" \
 		in 0 $word

@@ -29,11 +29,13 @@ says 1 "dmrepctl: view: checkpoint: Backup job was cancelled unexpectedly" check
 says 1 "dmrepctl: view: failover: $words" failover view
 says 1 "dmrepctl: view: stop: $words" stop view
 says 1 "dmrepctl: view: get_error: $words" get-error view
+says 1 "dmrepctl: view: clear_error: $words" clear-error view
 says 0 "" start view
 is "$(stage view)" running "it runs"
 says 1 "dmrepctl: view: start: Block replication is running or done" start view
 says 0 none get-error view
-for word in start checkpoint failover stop get-error; do
+says 0 "" clear-error view
+for word in start checkpoint failover stop get-error clear-error; do
 	says 1 "dmrepctl: in: this is an ingress; its view is to be told: dmrepctl $word view" $word in
 	says 1 "dmrepctl: disk: this is no device of dm-replication; dmrepctl list has those that are" \
 		$word disk
@@ -177,6 +179,8 @@ dm_error_writes disk /dev/ram2
 says_like 1 "(view: merging 1 MiB )?dmrepctl: view: the merge has failed: merge-io; the view is whole, and in use; when the cause is gone, dmrepctl failover view goes on with it" \
 	failover view
 says 1 "I/O error occurred merge-io" get-error view
+says 1 "dmrepctl: view: clear_error: the merge has failed; failover tries it again, and clears its error" \
+	clear-error view
 dm_linear disk /dev/ram2
 says_like 0 "view: (merging .*)?done, 1 MiB merged in [0-9]+ s" failover view
 says 0 none get-error view

@@ -117,6 +117,7 @@ says 0 "" checkpoint p
 pass "though it is mounted"
 sync -f "$scratch/mnt"
 ok "the disks are equal" equal $L /dev/ram1
+says 0 none get-error p
 says 0 "p primary running insync 0" status --noheadings -o name,mode,stage,sync,dirty_regions p
 says 0 "Name Mode Stage Epoch Active Hidden Merge% Sync #Dirty Meta Error Top
 p primary running insync 0 rw -" status
@@ -136,6 +137,8 @@ says_like 1 "dmrepctl: p: the replica does not answer, with [0-9]+ of 16 regions
 says_like 1 "dmrepctl: p: the replica does not answer, with [0-9]+ of 16 regions dirty; dmrepctl resync p tries again" \
 	resync --no-wait p
 says 1 "I/O error occurred replica-io" get-error p
+says 0 "" clear-error p
+says 0 none get-error p
 says 3 "dmrepctl: p: the replica is not in sync, and would stay so; dmrepctl resync p first, or --force" stop p
 dm_linear replica /dev/ram1
 says 0 "" resync --no-wait p

@@ -99,11 +99,15 @@ status_is "running degraded 16/512 rw replica-io" "16 regions are dirty"
 dmsetup remove primary
 begin manual_resync
 is "$(dirty primary)" 16 "it comes back with them"
+is "$(status_field primary 6)" replica-io "and with the error"
 dm_linear replica /dev/ram1
 message primary resync > /dev/null
 ok "in sync" wait_for 30 sync_is primary insync
 ok "the legs are equal" equal /dev/ram0 /dev/ram1
-status_is "running insync 0/512 rw replica-io" "the error is remembered"
+status_is "running insync 0/512 rw -" "the error is gone"
+dmsetup remove primary
+begin
+status_is "running insync 0/512 rw -" "it is not recorded any more either"
 
 diag "the end stays"
 ok "stop" message primary stop

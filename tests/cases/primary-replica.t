@@ -69,11 +69,16 @@ like "$(dm_log | grep checkpoint)" "the replica is not in sync"$ "and says why"
 bios_begin
 dm_linear replica /dev/ram1
 ok "it comes back by itself" wait_for 40 sync_is primary insync
-status_is "running insync 0/32 - replica-io" "in sync; the error is remembered"
+status_is "running insync 0/32 - -" "in sync; the error is gone"
 ok "the legs are equal" equal /dev/ram0 /dev/ram1
 is "$(copied replica)" 4 "4 MiB were copied, not 32"
 ok "a checkpoint" message primary checkpoint
-is "$(message primary get_error)" "I/O error occurred replica-io" "get_error"
+is "$(message primary get_error)" none "get_error"
+dm_log > /dev/null
+dm_error replica
+ok "a write" fill $primary 0x55 0 64k
+is "$(message primary get_error)" "I/O error occurred replica-io" "get_error, when it fails again"
+like "$(dm_log)" "I/O error: replica-io" "so does the log"
 dmsetup remove primary
 
 diag "no answer"
@@ -250,6 +255,60 @@ eio "a write" pattern write $primary 0x22 0 4k
 dm_linear local /dev/ram0
 ok "in sync" wait_for 20 sync_is primary insync
 ok "the legs are equal" equal /dev/ram0 /dev/ram1
+status_is "running insync 0/32 - local-io" "the error stays: nobody knows what the writer has made of it"
+ok "clear_error" message primary clear_error
+status_is "running insync 0/32 - -" "clears it"
+is "$(message primary get_error)" none "get_error"
+dmsetup remove primary
+
+diag "errors of both: the worst is seen, and the latest is told"
+dm_linear replica /dev/ram1
+primary_create primary /dev/mapper/local /dev/mapper/replica $region insync manual_resync
+dm_error replica
+ok "a write" fill $primary 0x22 0 64k
+status_is "running degraded 1/32 - replica-io" "the replica has failed"
+events=$(dm_column primary events)
+dm_log > /dev/null
+dm_error_writes local /dev/ram0
+eio "a write" pattern write $primary 0x22 0 4k
+status_is "running degraded 1/32 - local-io" "the local device's error is worse"
+like "$(dm_log)" "I/O error: local-io" "the log has it"
+ok "an event" wait_for 5 eval '[ "$(dm_column primary events)" -gt $events ]'
+is "$(message primary get_error)" "I/O error occurred local-io" "get_error"
+dm_linear local /dev/ram0
+fails "resync begins, and the replica fails again" eval \
+	"message primary resync && wait_for 3 sync_is primary insync"
+is "$(message primary get_error)" "I/O error occurred local-io; latest: replica-io" "get_error has both"
+dm_linear replica /dev/ram1
+ok "resync" message primary resync
+ok "in sync" wait_for 20 sync_is primary insync
+is "$(message primary get_error)" "I/O error occurred local-io" "the replica's is gone, the local device's is not"
+dm_error replica
+ok "a write" fill $primary 0x33 0 64k
+ok "clear_error" message primary clear_error
+status_is "running degraded 1/32 - -" "clears both"
+ok "resync, with the replica still away" message primary resync
+ok "is the error again" wait_for 5 eval '[ "$(status_field primary 6)" = replica-io ]'
+dmsetup load primary --table "$(primary_table - /dev/mapper/local /dev/ram2 $region)"
+dmsetup suspend primary
+dmsetup resume primary
+is "$(status_field primary 6)" - "another replica has no error"
+dmsetup remove primary
+
+diag "a flush that the local device fails"
+nulldisks 1 32 cache_size=8
+fill /dev/nullb0 0x11
+fill /dev/ram1 0x11
+dm_linear local /dev/nullb0
+primary_create primary /dev/mapper/local /dev/ram1 $region insync
+ok "a write" fill $primary 0x22 0 64k
+dm_error_writes local /dev/nullb0
+fails "a checkpoint" message primary checkpoint
+is "$(status_field primary 6)" local-io "is an error of the local device"
+dm_linear local /dev/nullb0
+ok "in sync" wait_for 20 sync_is primary insync
+ok "a flush that succeeds" sync $primary
+ok "the error is gone" wait_for 5 eval '[ "$(status_field primary 6)" = - ]'
 dmsetup remove primary
 
 diag "the replica is swapped while it hangs"
@@ -425,4 +484,5 @@ ok "indeed" verify /dev/ram1 0x44 0 1M
 dm_linear local /dev/ram0
 ok "in sync when it can be read" wait_for 30 sync_is primary insync
 ok "the legs are equal" equal /dev/ram0 /dev/ram1
+status_is "running insync 0/32 - -" "the error is gone"
 done_testing

@@ -3,8 +3,8 @@
 # timeout: 600
 #
 # Rules 2 and 10: each device failing in turn. A failed copy to hidden fails the
-# ingress write and leaves the secondary unmodified. The first error is recorded,
-# logged and raises an event; it stays until stop. What does not need the failed
+# ingress write and leaves the secondary unmodified. Each kind of error is recorded,
+# logged and raises an event, and the worst is seen; it stays until stop or clear_error. What does not need the failed
 # device goes on.
 . tests/lib.sh
 
@@ -58,6 +58,28 @@ is "$(status_field view 9)" cow-io "the error stays"
 ok "checkpoint" message view checkpoint
 is "$(status_field view 9)" cow-io "also over a checkpoint"
 ok "which shows the primary's" verify /dev/mapper/view 0x24 4M 4k
+
+diag "a worse error, and an operator's word"
+dmesg_since > /dev/null
+events=$(dm_column view events)
+dm_error_writes leg0 /dev/ram0
+ok "the view cannot be written" write_fails view 64k 64
+recorded active-io
+dm_linear leg0 /dev/ram0
+dm_error_writes leg1 /dev/ram1
+ok "nor can the ingress" write_fails in 4k 1024
+is "$(status_field view 9)" active-io "the worse error is seen"
+is "$(message view get_error)" "I/O error occurred active-io; latest: cow-io" "get_error has both"
+dm_linear leg1 /dev/ram1
+events=$(dm_column view events)
+ok "clear_error" message view clear_error
+is "$(status_field view 9)" - "clears them"
+is "$(message view get_error)" none "get_error has none"
+ok "and raises an event" wait_for 5 eval '[ "$(dm_column view events)" -gt $events ]'
+dm_error_writes leg1 /dev/ram1
+ok "a later error" write_fails in 4k 1024
+recorded cow-io
+dm_linear leg1 /dev/ram1
 ok "stop" message view stop
 is "$(status_field view 9)" "-" "and ends it"
 dm_remove_all

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The commands that send messages: start, checkpoint, failover, stop, get-error. Each
+ * The commands that send messages: start, checkpoint, failover, stop, get-error, clear-error. Each
  * looks first whether it would do harm, and failover waits for the end of the merge.
  */
 #define _GNU_SOURCE
@@ -226,6 +226,14 @@ enum outcome get_error_command(const struct invocation *in)
 		return outcome;
 	puts(reply);
 	return strcmp(reply, "none") ? FAILED : DONE;
+}
+
+enum outcome clear_error_command(const struct invocation *in)
+{
+	struct device device;
+	enum outcome outcome = get_recipient(in, &device);
+
+	return outcome ? outcome : send_message(&device, "clear_error", NULL, 0);
 }
 
 /*

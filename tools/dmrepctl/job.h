@@ -12,6 +12,7 @@ enum outcome checkpoint_command(const struct invocation *in);
 enum outcome failover_command(const struct invocation *in);
 enum outcome stop_command(const struct invocation *in);
 enum outcome get_error_command(const struct invocation *in);
+enum outcome clear_error_command(const struct invocation *in);
 
 /* The device that is named, which takes messages. */
 enum outcome get_recipient(const struct invocation *in, struct device *device);
