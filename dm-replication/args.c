@@ -86,6 +86,54 @@ int repl_parse_chunk(struct dm_target *ti, const char *arg, u32 *sectors)
 }
 
 /**
+ * repl_get_device - open a device of a table, which is going to be written
+ * @ti: the target under construction
+ * @role: what it is to the table
+ * @arg: the device, as the table names it
+ * @result: the device; to be put, if it is set, also after an error
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno.
+ */
+int repl_get_device(struct dm_target *ti, const char *role, const char *arg,
+		    struct dm_dev **result)
+{
+	int r = dm_get_device(ti, arg, dm_table_get_mode(ti->table), result);
+
+	/* Some kernels open it nevertheless. */
+	if (r == -EACCES || r == -EROFS || (!r && bdev_read_only((*result)->bdev)))
+		return repl_refuse(ti, -EROFS,
+				   "The %s device %s is read-only; make it writable first: blockdev --setrw",
+				   role, arg);
+	if (r)
+		return repl_refuse(ti, r, "Cannot open the %s device %s", role, arg);
+	return 0;
+}
+
+/**
+ * repl_check_blocks - refuse a device that cannot write as little as it would be sent
+ * @ti: the target under construction
+ * @what: the device
+ * @bdev: the same
+ * @whose: what may send it blocks of @most bytes
+ * @most: how large its logical blocks may be
+ *
+ * Context: may sleep.
+ * Return: 0 or -EINVAL.
+ */
+int repl_check_blocks(struct dm_target *ti, const char *what, struct block_device *bdev,
+		      const char *whose, unsigned int most)
+{
+	unsigned int size = bdev_logical_block_size(bdev);
+
+	if (size <= most)
+		return 0;
+	return repl_refuse(ti, -EINVAL,
+			   "The %s has logical blocks of %u bytes, more than the %s's %u; take a device with %u or less",
+			   what, size, whose, most, most);
+}
+
+/**
  * repl_parse_dev - parse a block device, "major:minor" or a path
  * @arg: the argument
  * @dev: its number

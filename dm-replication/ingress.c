@@ -187,16 +187,13 @@ static void ingress_resume(struct dm_target *ti)
 	in->resumed = true;
 }
 
-static int ingress_get_device(struct dm_target *ti, dev_t dev, struct dm_dev **result)
+static int ingress_get_device(struct dm_target *ti, const char *role, dev_t dev,
+			      struct dm_dev **result)
 {
 	char name[24];
-	int r;
 
 	snprintf(name, sizeof(name), "%u:%u", MAJOR(dev), MINOR(dev));
-	r = dm_get_device(ti, name, dm_table_get_mode(ti->table), result);
-	if (r)
-		return repl_refuse(ti, r, "Cannot open the top's device %s", name);
-	return 0;
+	return repl_get_device(ti, role, name, result);
 }
 
 static int ingress_open(struct ingress *in, const char *top)
@@ -231,9 +228,11 @@ static int ingress_open(struct ingress *in, const char *top)
 		in->top = NULL;
 		return repl_refuse(ti, r, "Cannot open the top %s", top);
 	}
-	r = ingress_get_device(ti, rs->dev_nr[REPL_SECONDARY], &in->secondary);
+	r = ingress_get_device(ti, "top's secondary", rs->dev_nr[REPL_SECONDARY],
+			       &in->secondary);
 	if (!r)
-		r = ingress_get_device(ti, rs->dev_nr[REPL_HIDDEN], &in->hidden);
+		r = ingress_get_device(ti, "top's hidden", rs->dev_nr[REPL_HIDDEN],
+				       &in->hidden);
 	return r;
 }
 

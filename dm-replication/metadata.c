@@ -18,7 +18,7 @@
 
 #include "metadata.h"
 
-#define BLOCK_BYTES		4096U
+#define BLOCK_BYTES		REPL_META_BLOCK_BYTES
 #define SECTOR_BYTES		512U
 #define SECTORS_PER_BLOCK	(BLOCK_BYTES / SECTOR_BYTES)
 #define FIRST_MAP_BLOCK		1U
@@ -151,8 +151,10 @@ static int check_super(const struct super *super, const struct repl_meta_geometr
 		return -EINVAL;
 	}
 	if (le64_to_cpu(super->len) != geometry->len) {
-		snprintf(why, len, "it belongs to a %s of %llu sectors, not %llu",
-			 kinds[geometry->kind], le64_to_cpu(super->len), geometry->len);
+		snprintf(why, len,
+			 "it belongs to a %s of %llu sectors, the table has %llu; make the table with %llu, its devices may be longer",
+			 kinds[geometry->kind], le64_to_cpu(super->len), geometry->len,
+			 le64_to_cpu(super->len));
 		return -EINVAL;
 	}
 	if (le32_to_cpu(super->chunk_sectors) != geometry->chunk_sectors) {

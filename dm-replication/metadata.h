@@ -21,6 +21,9 @@
 struct block_device;
 struct repl_meta;
 
+/* What is written at once; the device's logical blocks must not be larger. */
+#define REPL_META_BLOCK_BYTES	4096U
+
 /* The values are on disk. */
 enum repl_stage {
 	REPL_NONE = 0,

@@ -3,6 +3,7 @@
  * Pairs: the state of one primary, found again by its next table, and how it comes and
  * goes; its stages, errors and events.
  */
+#include <linux/blkdev.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -537,18 +538,42 @@ static bool pair_uses(struct repl_pair *p, const struct dm_dev *dev)
 		      (p->local_nr && is_replica_of(p, nr)));
 }
 
+/* A live primary's users know how small a block it takes. */
+static int check_promise(struct repl_pair *p, struct repl_primary *table)
+{
+	unsigned int promised = queue_logical_block_size(dm_disk(p->md)->queue);
+	struct dm_target *ti = table->ti;
+	bool live;
+	int r = 0;
+
+	mutex_lock(&p->tables_lock);
+	live = p->bound;
+	mutex_unlock(&p->tables_lock);
+	if (!live)
+		return 0;
+	if (table->local)
+		r = repl_check_blocks(ti, "local device", table->local->bdev, "live primary",
+				      promised);
+	return r ?: repl_check_blocks(ti, "replica", table->replica_dev->bdev, "live primary",
+				      promised);
+}
+
 /* repl_pairs_lock held. The pair to share, NULL for a new one, or a refusal. */
 static struct repl_pair *pair_lookup(struct repl_primary *table, u32 region_sectors)
 {
 	struct repl_pair *p, *found = NULL;
 
 	list_for_each_entry(p, &repl_pairs, list) {
-		if (p->nr_tables && pair_is(p, table, region_sectors))
+		if (p->nr_tables && pair_is(p, table, region_sectors)) {
+			int r = check_promise(p, table);
+
+			if (r)
+				return ERR_PTR(r);
 			found = p;
-		else if (pair_uses(p, table->local) || pair_uses(p, table->metadata) ||
+		} else if (pair_uses(p, table->local) || pair_uses(p, table->metadata) ||
 			 pair_uses(p, table->replica_dev))
 			return ERR_PTR(repl_refuse(table->ti, -EBUSY,
-						   "A device belongs to the live primary %s, or is the replica of one of its tables; a reload keeps its local and metadata device and region size",
+						   "A device belongs to the live primary %s, or is the replica of one of its tables; a reload keeps its length, local and metadata device and region size",
 						   dm_device_name(p->md)));
 	}
 	return found;

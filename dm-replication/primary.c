@@ -374,15 +374,11 @@ static int open_leg(struct repl_primary *table, const char *what, const char *ar
 {
 	struct dm_target *ti = table->ti;
 	dev_t dev;
-	int r;
 
 	if (!repl_parse_dev(arg, &dev) && dev == disk_devt(dm_disk(dm_table_get_md(ti->table))))
 		return repl_refuse(ti, -EINVAL, "Device %u:%u is the primary itself",
 				   MAJOR(dev), MINOR(dev));
-	r = dm_get_device(ti, arg, dm_table_get_mode(ti->table), result);
-	if (r)
-		return repl_refuse(ti, r, "Cannot open the %s device %s", what, arg);
-	return 0;
+	return repl_get_device(ti, what, arg, result);
 }
 
 static int get_devices(struct repl_primary *table, char **argv)
@@ -403,6 +399,21 @@ static bool same(const struct dm_dev *a, const struct dm_dev *b)
 	return a && b && a->bdev->bd_dev == b->bdev->bd_dev;
 }
 
+/* What a live primary promises may be less than what its devices take now: see pair.c. */
+static int check_blocks(struct repl_primary *table)
+{
+	struct dm_target *ti = table->ti;
+	int r = 0;
+
+	if (table->local)
+		r = repl_check_blocks(ti, "replica", table->replica_dev->bdev, "local device",
+				      bdev_logical_block_size(table->local->bdev));
+	if (!r && table->metadata)
+		r = repl_check_blocks(ti, "metadata device", table->metadata->bdev, "format",
+				      REPL_META_BLOCK_BYTES);
+	return r;
+}
+
 static int check_devices(struct repl_primary *table)
 {
 	struct dm_dev *first = table->local ?: table->replica_dev;
@@ -418,15 +429,16 @@ static int check_devices(struct repl_primary *table)
 	    same(table->local, table->replica_dev))
 		return repl_refuse(ti, -EINVAL,
 				   "A device is given twice; metadata, local and replica are different devices");
-	if (ti->len != size)
+	/* What is beyond the table is left alone: devices may have grown. */
+	if (ti->len > size)
 		return repl_refuse(ti, -EINVAL,
-				   "Table length %llu is not the %s device's %llu sectors",
+				   "Table length %llu is more than the %s device's %llu sectors",
 				   (u64)ti->len, table->local ? "local" : "replica", size);
-	if (replica < size)
+	if (replica < ti->len)
 		return repl_refuse(ti, -EINVAL,
-				   "The replica has %llu sectors, the local device %llu; it may be longer, not shorter",
-				   replica, size);
-	return 0;
+				   "The replica has %llu sectors, the table %llu; it may be longer, not shorter",
+				   replica, (u64)ti->len);
+	return check_blocks(table);
 }
 
 static void table_free(struct repl_primary *table)

@@ -315,6 +315,10 @@ __printf(3, 4)
 int repl_refuse(struct dm_target *ti, int error, const char *fmt, ...);
 int repl_parse_nr_options(struct dm_target *ti, struct dm_arg_set *as,
 			  unsigned int *nr);
+int repl_get_device(struct dm_target *ti, const char *role, const char *arg,
+		    struct dm_dev **result);
+int repl_check_blocks(struct dm_target *ti, const char *what, struct block_device *bdev,
+		      const char *whose, unsigned int most);
 int repl_parse_dev(const char *arg, dev_t *dev);
 int repl_parse_chunk(struct dm_target *ti, const char *arg, u32 *sectors);
 

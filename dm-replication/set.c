@@ -170,7 +170,7 @@ static struct repl_set *set_lookup(struct dm_target *ti, struct dm_dev *const de
 		for (i = 0; i < REPL_NR_DEVS; i++)
 			if (dev[i] && set_uses(rs, dev_nr(dev[i]))) {
 				repl_refuse(ti, -EBUSY,
-					    "Device %s belongs to the live secondary %u:%u; a reload keeps its devices and chunk size",
+					    "Device %s belongs to the live secondary %u:%u; a reload keeps its length, devices and chunk size",
 					    dev[i]->name, MAJOR(rs->devt), MINOR(rs->devt));
 				return ERR_PTR(-EBUSY);
 			}

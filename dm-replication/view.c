@@ -419,13 +419,36 @@ static int view_get_devices(struct view *view, char **argv)
 		if (!repl_parse_dev(argv[i], &dev) && dev == self)
 			return repl_refuse(ti, -EINVAL, "Device %u:%u is the view itself",
 					   MAJOR(dev), MINOR(dev));
-		r = dm_get_device(ti, argv[i], dm_table_get_mode(ti->table),
-				  &view->dev[order[i]]);
+		r = repl_get_device(ti, names[order[i]], argv[i], &view->dev[order[i]]);
 		if (r)
-			return repl_refuse(ti, r, "Cannot open the %s device %s",
-					   names[order[i]], argv[i]);
+			return r;
 	}
 	return 0;
+}
+
+/*
+ * What is promised for the view and the ingress is what the disk itself takes: an idle
+ * store must not raise it.
+ */
+static int view_check_blocks(struct view *view, u32 chunk_sectors)
+{
+	struct block_device *disk = view->dev[REPL_SECONDARY]->bdev;
+	unsigned int size = bdev_logical_block_size(disk);
+	struct dm_target *ti = view->face.ti;
+	int r;
+
+	r = repl_check_blocks(ti, "active device", view->dev[REPL_ACTIVE]->bdev,
+			      "secondary", size);
+	if (!r)
+		r = repl_check_blocks(ti, "hidden device", view->dev[REPL_HIDDEN]->bdev,
+				      "secondary", size);
+	if (!r)
+		r = repl_check_blocks(ti, "secondary device", disk, "chunk",
+				      chunk_sectors << SECTOR_SHIFT);
+	if (!r && view->dev[REPL_METADATA])
+		r = repl_check_blocks(ti, "metadata device", view->dev[REPL_METADATA]->bdev,
+				      "format", REPL_META_BLOCK_BYTES);
+	return r;
 }
 
 /* The lengths of the devices, and none twice. */
@@ -445,16 +468,16 @@ static int view_check_devices(struct view *view)
 						   "Device %s is given twice; metadata, active, hidden and secondary are different devices",
 						   view->dev[i]->name);
 	}
-	if (size[REPL_ACTIVE] < size[REPL_SECONDARY] ||
-	    size[REPL_HIDDEN] < size[REPL_SECONDARY])
+	/* What is beyond the table is left alone: devices may have grown. */
+	if (ti->len > size[REPL_SECONDARY])
+		return repl_refuse(ti, -EINVAL,
+				   "Table length %llu is more than the secondary's %llu sectors",
+				   (u64)ti->len, (u64)size[REPL_SECONDARY]);
+	if (size[REPL_ACTIVE] < ti->len || size[REPL_HIDDEN] < ti->len)
 		return repl_refuse(ti, -EINVAL,
 				   "Active disk, hidden disk, secondary disk's length are not the same: %llu, %llu, %llu sectors; active and hidden may be longer, not shorter",
 				   (u64)size[REPL_ACTIVE], (u64)size[REPL_HIDDEN],
 				   (u64)size[REPL_SECONDARY]);
-	if (ti->len != size[REPL_SECONDARY])
-		return repl_refuse(ti, -EINVAL,
-				   "Table length %llu is not the secondary's %llu sectors",
-				   (u64)ti->len, (u64)size[REPL_SECONDARY]);
 	return 0;
 }
 
@@ -522,6 +545,8 @@ static int view_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		r = view_get_devices(view, argv);
 	if (!r)
 		r = view_check_devices(view);
+	if (!r)
+		r = view_check_blocks(view, chunk_sectors);
 	if (r)
 		goto bad;
 

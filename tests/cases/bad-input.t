@@ -141,14 +141,52 @@ bad "secondary - $A $H $H 8" "Device 1:1 is given twice; $three"
 bad "secondary - $A 1:0 $S 8" "Device 1:0 is given twice; $three"
 bad "secondary - /dev/mapper/short $H $S 8" "$lengths: 8184, 8192, 8192 sectors; $longer"
 bad "secondary - $A /dev/mapper/short $S 8" "$lengths: 8192, 8184, 8192 sectors; $longer"
-bad "secondary - $A $H /dev/mapper/short 8" "Table length 8192 is not the secondary's 8184 sectors"
-length=8184 bad "secondary - $A $H $S 8" "Table length 8184 is not the secondary's 8192 sectors"
-length=8193 bad "secondary - $A $H $S 8" "Table length 8193 is not the secondary's 8192 sectors"
+bad "secondary - $A $H /dev/mapper/short 8" "Table length 8192 is more than the secondary's 8184 sectors"
+length=8193 bad "secondary - $A $H $S 8" "Table length 8193 is more than the secondary's 8192 sectors"
 dmsetup remove short
 mkswap $other > /dev/null # this one is not compared in the end
 swapon $other
 bad "secondary - $A $H $other 8" "Cannot open the secondary device $other" "${EBUSY[@]}"
 swapoff $other
+
+diag "devices that are read-only"
+read_only() {
+	blockdev --setro "$2"
+	bad "$3" "The $1 device $2 is read-only; make it writable first: blockdev --setrw" \
+		'Read-only file system' EROFS
+	blockdev --setrw "$2"
+}
+L=/dev/mapper/plain
+read_only metadata $other "secondary $other $A $H $S 8"
+read_only active $A "secondary - $A $H $S 8"
+read_only hidden $H "secondary - $A $H $S 8"
+read_only secondary $S "secondary - $A $H $S 8"
+read_only metadata $other "primary $other $A $S 128"
+read_only local $A "primary - $A $S 128"
+read_only replica $S "primary - $A $S 128"
+read_only replica $S "primary - - $S 128"
+
+diag "logical blocks"
+nulldisks 2 4 blocksize=4096
+big=/dev/nullb0
+more() {
+	echo "The $1 has logical blocks of 4096 bytes, more than the $2's 512; take a device with 512 or less"
+}
+bad "secondary - $big $H $S 8" "$(more "active device" secondary)"
+bad "secondary - $A $big $S 8" "$(more "hidden device" secondary)"
+bad "primary - $A $big 128" "$(more replica "local device")"
+ok "the disk may have the largest" dmsetup create big --table "0 8192 replication primary /dev/nullb1 $big $H 128 1 manual_start"
+is "$(blockdev --getss /dev/mapper/big)" 4096 "then the primary has them too"
+dmsetup remove big
+for mode in - $A; do
+	dmsetup create small --table "0 8192 replication primary - $mode $S 128 1 manual_start"
+	dm_log > /dev/null
+	live=small bad "primary - $mode $big 128" \
+		"$(more replica "$([ $mode = - ] && echo "live primary" || echo "local device")")"
+	is "$(blockdev --getss /dev/mapper/small)" 512 "the live one has not changed"
+	dmsetup remove small
+done
+dm_log > /dev/null
 
 diag "ingress"
 no_top='No top_bs or it is invalid:'
@@ -168,7 +206,7 @@ secondary_create view $A $H $S 8
 ingress_create in view
 dm_log > /dev/null
 top=/dev/mapper/view
-belongs="belongs to the live secondary $(number $top); a reload keeps its devices and chunk size"
+belongs="belongs to the live secondary $(number $top); a reload keeps its length, devices and chunk size"
 is "$(maps) $(pgrep -c dm-repl)" "1 1" "a live one has a map and a worker thread"
 bad "secondary - $other $H /dev/mapper/plain 8" "Device 1:1 $belongs" "${EBUSY[@]}"
 bad "secondary - $S $other /dev/mapper/plain 8" "Device 1:2 $belongs" "${EBUSY[@]}"
@@ -176,8 +214,15 @@ bad "secondary - $other /dev/mapper/plain $S 8" "Device 1:2 $belongs" "${EBUSY[@
 bad "secondary - $A $H $S 8" "Device 1:2 $belongs" "${EBUSY[@]}"
 bad "ingress $top $top" "2 arguments after ingress; it takes <top dev> alone"
 bad "ingress /dev/mapper/in" "$no_top /dev/mapper/in is no active device of the mode secondary"
+for device in "secondary $S" "hidden $H"; do
+	blockdev --setro "${device#* }"
+	bad "ingress $top" "The top's ${device% *} device $(number "${device#* }") is read-only; make it writable first: blockdev --setrw" \
+		'Read-only file system' EROFS
+	blockdev --setrw "${device#* }"
+done
 length=8184 bad "ingress $top" "Table length 8184 is not the top's 8192 sectors"
 length=8200 bad "ingress $top" "Table length 8200 is not the top's 8192 sectors"
+length=8184 live=view bad "secondary - $A $H $S 8" "Device 1:2 $belongs" "${EBUSY[@]}"
 live=view bad "secondary - $A $H $S 16" "Device 1:2 $belongs" "${EBUSY[@]}"
 live=view bad "secondary - $H $A $S 8" "Device 1:2 $belongs" "${EBUSY[@]}"
 live=view bad "secondary - $A $H $other 8" "Device 1:1 $belongs" "${EBUSY[@]}"
@@ -231,11 +276,11 @@ bad "primary $R - $L 128" \
 bad "primary - $L $L 128" "A device is given twice; $three"
 bad "primary $R $L $R 128" "A device is given twice; $three"
 bad "primary $L $L $R 128" "A device is given twice; $three"
-length=8184 bad "primary - $L $R 128" "Table length 8184 is not the local device's 8192 sectors"
-length=8184 bad "primary - - $R 128" "Table length 8184 is not the replica device's 8192 sectors"
+length=8193 bad "primary - $L $R 128" "Table length 8193 is more than the local device's 8192 sectors"
+length=8193 bad "primary - - $R 128" "Table length 8193 is more than the replica device's 8192 sectors"
 dm_linear short $R 0 8184
 bad "primary - $L /dev/mapper/short 128" \
-	"The replica has 8184 sectors, the local device 8192; it may be longer, not shorter"
+	"The replica has 8184 sectors, the table 8192; it may be longer, not shorter"
 bad "primary /dev/mapper/short $L $R 128" "Metadata device $(number /dev/mapper/short): it has other content; to have it formatted, zero its first 4 KiB"
 dmsetup remove short
 dm_linear tiny $R 0 8
@@ -245,8 +290,9 @@ dmsetup remove tiny
 diag "beside a live primary"
 dmsetup create primary --table "0 8192 replication primary - $L $R 128 1 insync"
 dm_log > /dev/null
-belongs="A device belongs to the live primary $(number /dev/mapper/primary), or is the replica of one of its tables; a reload keeps its local and metadata device and region size"
+belongs="A device belongs to the live primary $(number /dev/mapper/primary), or is the replica of one of its tables; a reload keeps its length, local and metadata device and region size"
 bad "primary - $L $S 128" "$belongs" "${EBUSY[@]}"
+length=8184 live=primary bad "primary - $L $R 128" "$belongs" "${EBUSY[@]}"
 live=primary bad "primary - $L $R 256" "$belongs" "${EBUSY[@]}"
 live=primary bad "primary - $L /dev/mapper/primary 128" \
 	"Device $(number /dev/mapper/primary) is the primary itself"

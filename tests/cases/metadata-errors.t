@@ -98,7 +98,7 @@ fresh
 S=/dev/ram4
 dm_linear shorter /dev/ram4 0 8184
 S=/dev/mapper/shorter
-refused "$number: it belongs to a secondary of 8192 sectors, not 8184 (-EINVAL)"
+refused "$number: it belongs to a secondary of 8192 sectors, the table has 8184; make the table with 8192, its devices may be longer (-EINVAL)"
 S=/dev/ram2
 dmsetup remove shorter
 META=$M secondary_create view $A $H $S 8

@@ -190,7 +190,7 @@ static void other_set(void)
 	rig_format(&rig, CHUNKS);
 	rig_close(&rig);
 	rig.geometry.len--;
-	rig_refused(&rig, -EINVAL, "it belongs to a secondary of 160000 sectors, not 159999");
+	rig_refused(&rig, -EINVAL, "it belongs to a secondary of 160000 sectors, the table has 159999; make the table with 160000, its devices may be longer");
 	rig.geometry.len++;
 	rig.geometry.chunk_sectors = 16;
 	rig_refused(&rig, -EINVAL, "it belongs to a set with chunks of 8 sectors, not 16");
