@@ -49,9 +49,10 @@ void repl_autostart(struct repl_set *rs)
 		return;
 	mutex_lock(&rs->admin);
 	if (rs->stage == REPL_NONE && repl_start(rs))
-		DMERR("%s: not started, so all its I/O fails: metadata device %u:%u cannot be written; repair it, then send the message start",
+		DMERR("%s: not started, so all its I/O fails: metadata device %u:%u %s",
 		      repl_set_name(rs), MAJOR(rs->dev_nr[REPL_METADATA]),
-		      MINOR(rs->dev_nr[REPL_METADATA]));
+		      MINOR(rs->dev_nr[REPL_METADATA]),
+		      "cannot be written; repair it, then send the message start");
 	mutex_unlock(&rs->admin);
 }
 

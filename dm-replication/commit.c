@@ -337,7 +337,7 @@ static void commit_flushes(struct repl_commit *commit, struct list_head *ios, bo
  */
 
 /* The set goes on in a stage that the device has not: see to it that it gets it. */
-static void not_recorded(struct repl_commit *commit, const struct repl_meta_state *state)
+static void note_unrecorded(struct repl_commit *commit, const struct repl_meta_state *state)
 {
 	commit->wanted = *state;
 	repl_stale_add(repl_meta_uuid(commit->meta), state->stage);
@@ -348,7 +348,7 @@ static void not_recorded(struct repl_commit *commit, const struct repl_meta_stat
 	queue_delayed_work(commit->wq, &commit->retry, commit->retry_delay);
 }
 
-static void recorded(struct repl_commit *commit)
+static void note_recorded(struct repl_commit *commit)
 {
 	struct repl_set *rs = commit->rs;
 	dev_t dev = rs->dev_nr[REPL_METADATA];
@@ -381,7 +381,7 @@ static int write_state(struct repl_commit *commit, const struct repl_meta_state 
 		commit_fail(commit);
 		/* Who asks for another epoch stays where he is. */
 		if (state->epoch == commit->rs->epoch && state->stage != commit->state.stage)
-			not_recorded(commit, state);
+			note_unrecorded(commit, state);
 		return -EIO;
 	}
 	/* Of a new set nothing can have been lost, and of one that is done no map counts. */
@@ -391,7 +391,7 @@ static int write_state(struct repl_commit *commit, const struct repl_meta_state 
 	if (state->epoch != commit->state.epoch)
 		bitmap_zero(commit->dirty, commit->nr_sectors);
 	commit->state = *state;
-	recorded(commit);
+	note_recorded(commit);
 	return commit->failed ? -EIO : 0;
 }
 
@@ -601,9 +601,10 @@ static void warn_unrecorded(struct repl_set *rs, enum repl_stage stage)
 {
 	dev_t dev = rs->dev_nr[REPL_METADATA];
 
-	DMERR("%s: stage %s could not be recorded: metadata device %u:%u may still say %s. It is tried again while the view is there. Unless the log says that it is recorded, zero the first 4 KiB of that device before its next use: with it the failover would be undone",
+	DMERR("%s: stage %s could not be recorded: metadata device %u:%u may still say %s. %s",
 	      repl_set_name(rs), repl_stage_name(stage), MAJOR(dev), MINOR(dev),
-	      repl_stage_name(rs->commit->state.stage));
+	      repl_stage_name(rs->commit->state.stage),
+	      "It is tried again while the view is there. Unless the log says that it is recorded, zero the first 4 KiB of that device before its next use: with it the failover would be undone");
 }
 
 /**
@@ -784,8 +785,9 @@ static int check_stale(struct repl_commit *commit, char *why, size_t len)
 	commit->unrecorded = true;
 	commit->retry_delay = RETRY_FIRST;
 	commit->wanted = (struct repl_meta_state){ rs->epoch, rs->stage, REPL_MERGE_IO };
-	DMWARN("%s: the metadata device says stage %s, but a failover had begun after it had failed: stage failover-failed",
-	       repl_set_name(rs), repl_stage_name(commit->state.stage));
+	DMWARN("%s: the metadata device says stage %s, %s",
+	       repl_set_name(rs), repl_stage_name(commit->state.stage),
+	       "but a failover had begun after it had failed: stage failover-failed");
 	return 0;
 }
 

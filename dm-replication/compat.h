@@ -11,6 +11,13 @@
 
 #include "compat-probed.h"
 
+/* struct folio_batch */
+#if defined(REPL_HAVE_FOLIO_BATCH_H)
+#include <linux/folio_batch.h>
+#elif defined(REPL_HAVE_PAGEVEC_H)
+#include <linux/pagevec.h>
+#endif
+
 /**
  * compat_open_shared - open a block device without claiming it
  * @dev: its number

@@ -285,8 +285,9 @@ void repl_merge_finish(struct repl_set *rs)
 		return;
 	left = atomic64_read(&rs->nr_held);
 	if (left)
-		DMERR("%s: the removal was killed before the merge was done: %llu of %llu chunks are lost; copy the primary's disk to the secondary, which is a mixture",
-		      repl_set_name(rs), left, rs->merge.total);
+		DMERR("%s: the removal was killed before the merge was done: %llu of %llu %s",
+		      repl_set_name(rs), left, rs->merge.total,
+		      "chunks are lost; copy the primary's disk to the secondary, which is a mixture");
 	else
 		blkdev_issue_flush(rs->bdev[REPL_SECONDARY]);	/* it is all but done */
 }

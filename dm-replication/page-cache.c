@@ -21,7 +21,6 @@
  */
 #include <linux/delay.h>
 #include <linux/pagemap.h>
-#include <linux/pagevec.h>
 
 #include "compat.h"
 #include "replication.h"

@@ -186,7 +186,7 @@ struct repl_reclaim {
 
 /* Sectors of the stores that are lost; see lost.c. */
 struct repl_lost {
-	spinlock_t lock;
+	spinlock_t lock;		/* what follows */
 	unsigned int nr;		/* lock; only grows in an epoch */
 	u64 entry[REPL_META_LOST];	/* lock */
 };

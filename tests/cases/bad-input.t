@@ -182,7 +182,7 @@ for mode in - $A; do
 	dmsetup create small --table "0 8192 replication primary - $mode $S 128 1 manual_start"
 	dm_log > /dev/null
 	live=small bad "primary - $mode $big 128" \
-		"$(more replica "$([ $mode = - ] && echo "live primary" || echo "local device")")"
+		"$(more replica "$([ "$mode" = - ] && echo "live primary" || echo "local device")")"
 	is "$(blockdev --getss /dev/mapper/small)" 512 "the live one has not changed"
 	dmsetup remove small
 done

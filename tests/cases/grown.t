@@ -14,7 +14,7 @@ view=/dev/mapper/view in=/dev/mapper/in primary=/dev/mapper/primary
 untouched() {
 	local i
 	for i; do
-		ok "/dev/ram$i has not changed beyond the table" verify /dev/ram$i 0x99 $((length * 512))
+		ok "/dev/ram$i has not changed beyond the table" verify "/dev/ram$i" 0x99 $((length * 512))
 	done
 }
 

@@ -270,10 +270,12 @@ ram=''
 limits 128 "512 65536 write through 0 $ram " "512 65536 write through 0 $ram " "RAM disks"
 limits 2048 "512 1048576 write through 0 $ram " "512 1048576 write through 0 $ram " "chunks of 1 MiB"
 dm_linear active /dev/nullb0 0 8192
-limits 128 "4096 65536 write through 0 $ram " "512 65536 write through 0 $ram " "active has blocks of 4 KiB"
+fails "active has blocks of 4 KiB, which its disk has not" \
+	secondary_create view $active $hidden $disk 128
 plain
 dm_linear hidden /dev/nullb0 0 8192
-limits 128 "4096 65536 write through 0 $ram " "4096 65536 write through 0 $ram " "hidden has blocks of 4 KiB"
+fails "hidden has blocks of 4 KiB, which its disk has not" \
+	secondary_create view $active $hidden $disk 128
 plain
 dm_linear disk /dev/nullb0 0 8192
 limits 128 "4096 65536 write through 0  " "4096 65536 write through 0  " "the disk has blocks of 4 KiB"

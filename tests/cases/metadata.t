@@ -246,7 +246,9 @@ is "$(log active meta)" "active F;active W 16+8;active W 3948560+8;" "and two wr
 ok "the flush ends" wait $flush
 sent=$(log active meta)
 sent=${sent#*active W 3948560+8;}
+# shellcheck disable=SC2016 # for eval
 ok "a map that names the second one" eval '[[ $sent == *"active F;"*"meta W 256+8;"* ]]'
+# shellcheck disable=SC2016 # for eval
 ok "is written after another flush" eval '[[ ${sent%%active F;*} != *"meta W 256+8;"* ]]'
 flush $view
 before=$(dmsetup status view)

@@ -58,6 +58,7 @@ dmsetup wait primary 2> /dev/null & waiter=$!
 sleep 0.3
 ok "the writer does not see it" fill $primary 0x33 4M 1M
 status_is "running degraded 2/32 - replica-io" "degraded; what was written since the last flush is dirty"
+# shellcheck disable=SC2016 # for eval
 ok "an event" wait_for 5 eval "! kill -0 $waiter"
 ok "a write" fill $primary 0x44 8M 2M
 status_is "running degraded 4/32 - replica-io" "is dirty too"
@@ -267,12 +268,14 @@ primary_create primary /dev/mapper/local /dev/mapper/replica $region insync manu
 dm_error replica
 ok "a write" fill $primary 0x22 0 64k
 status_is "running degraded 1/32 - replica-io" "the replica has failed"
+# shellcheck disable=SC2034 # for eval
 events=$(dm_column primary events)
 dm_log > /dev/null
 dm_error_writes local /dev/ram0
 eio "a write" pattern write $primary 0x22 0 4k
 status_is "running degraded 1/32 - local-io" "the local device's error is worse"
 like "$(dm_log)" "I/O error: local-io" "the log has it"
+# shellcheck disable=SC2016 # for eval
 ok "an event" wait_for 5 eval '[ "$(dm_column primary events)" -gt $events ]'
 is "$(message primary get_error)" "I/O error occurred local-io" "get_error"
 dm_linear local /dev/ram0
@@ -288,6 +291,7 @@ ok "a write" fill $primary 0x33 0 64k
 ok "clear_error" message primary clear_error
 status_is "running degraded 1/32 - -" "clears both"
 ok "resync, with the replica still away" message primary resync
+# shellcheck disable=SC2016 # for eval
 ok "is the error again" wait_for 5 eval '[ "$(status_field primary 6)" = replica-io ]'
 dmsetup load primary --table "$(primary_table - /dev/mapper/local /dev/ram2 $region)"
 dmsetup suspend primary
@@ -308,6 +312,7 @@ is "$(status_field primary 6)" local-io "is an error of the local device"
 dm_linear local /dev/nullb0
 ok "in sync" wait_for 20 sync_is primary insync
 ok "a flush that succeeds" sync $primary
+# shellcheck disable=SC2016 # for eval
 ok "the error is gone" wait_for 5 eval '[ "$(status_field primary 6)" = - ]'
 dmsetup remove primary
 

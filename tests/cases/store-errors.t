@@ -34,7 +34,8 @@ recorded() {
 	is "$(status_field view 9)" "$1" "$1 is recorded"
 	is "$(message view get_error)" "I/O error occurred $1" "and told"
 	like "$(dmesg_since)" "I/O error: $1" "and logged"
-	ok "and raises an event" wait_for 5 bash -c \
+	# shellcheck disable=SC2016 # for eval
+ok "and raises an event" wait_for 5 bash -c \
 		"[ \$(dmsetup info -c --noheadings -o events view) -gt $events ]"
 }
 
@@ -75,6 +76,7 @@ events=$(dm_column view events)
 ok "clear_error" message view clear_error
 is "$(status_field view 9)" - "clears them"
 is "$(message view get_error)" none "get_error has none"
+# shellcheck disable=SC2016 # for eval
 ok "and raises an event" wait_for 5 eval '[ "$(dm_column view events)" -gt $events ]'
 dm_error_writes leg1 /dev/ram1
 ok "a later error" write_fails in 4k 1024

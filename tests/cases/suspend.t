@@ -101,6 +101,7 @@ ingress_create in view
 fill /dev/mapper/in 0x22 0 32M
 pattern write /dev/mapper/view 0x33 0 4k &
 writer=$!
+# shellcheck disable=SC2016 # for eval
 wait_for 20 eval '[ "$(awk "{ print \$2 }" "/sys/dev/block/$(dm_column slow major,minor)/inflight")" = 1 ]'
 message view checkpoint &
 checkpoint=$!
@@ -111,6 +112,7 @@ flood=$!
 in_flight() {
 	awk '{ print $2 }' "/sys/dev/block/$(dm_column in major,minor)/inflight"
 }
+# shellcheck disable=SC2016 # for eval
 wait_for 20 eval '[ "$(in_flight)" -gt 200 ]'
 longest=0
 for ((i = 0; i < 10; i++)); do

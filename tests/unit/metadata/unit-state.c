@@ -292,7 +292,8 @@ static void lost(void)
 	rig_state(&rig, REPL_FAILOVER, 1);
 	rig_reopen(&rig);
 	check(!memcmp(repl_meta_lost(rig.meta), list, sizeof(list)), "the stage changed it");
-	check(rig.disk->data[DISK_SECTOR + 16] == 0x02 && rig.disk->data[DISK_SECTOR + 17] == 0x01 &&
+	check(rig.disk->data[DISK_SECTOR + 16] == 0x02 &&
+	      rig.disk->data[DISK_SECTOR + 17] == 0x01 &&
 	      rig.disk->data[2 * DISK_SECTOR + 4] == 1, "it is not where it belongs");
 	rig_close(&rig);
 	rig.disk->data[7 * DISK_SECTOR + 100] ^= 1;
