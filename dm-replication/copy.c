@@ -21,6 +21,7 @@
 #include <linux/blkdev.h>
 #include <linux/ioprio.h>
 #include <linux/sizes.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "replication.h"
@@ -31,6 +32,7 @@
 /* All copies of a set together have a 16th of its length, if not less than this. */
 #define REPL_COPIES_SHARE	16U
 #define REPL_COPIES_MIN_PAGES	(REPL_COPIES + REPL_COPY_PAGES)
+#define REPL_COPIES_FEW_PAGES	(SZ_2M / PAGE_SIZE)
 
 /* What cannot be read is read again in pieces of so much, then in the device's blocks. */
 #define PIECE_SECTORS		(SZ_4K >> SECTOR_SHIFT)
@@ -74,10 +76,15 @@ struct repl_copy {
 	struct page *pages[REPL_COPY_PAGES];
 };
 
-/* How many pages the copies of a set have together. */
+/*
+ * How many pages the copies of a set have together. With fewer than REPL_COPIES_FEW_PAGES
+ * the merge of a small set would take many rounds, and a suspend waits for those of the
+ * runs that have begun.
+ */
 static unsigned int count_pages(struct repl_set *rs)
 {
-	u64 pages = div_u64(rs->len >> PAGE_SECTORS_SHIFT, REPL_COPIES_SHARE);
+	u64 all = rs->len >> PAGE_SECTORS_SHIFT;
+	u64 pages = max(div_u64(all, REPL_COPIES_SHARE), min_t(u64, all, REPL_COPIES_FEW_PAGES));
 
 	return clamp_t(u64, pages, REPL_COPIES_MIN_PAGES, REPL_COPIES * REPL_COPY_PAGES);
 }
