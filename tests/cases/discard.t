@@ -29,11 +29,12 @@ legs() {
 
 # What the view shows is 0x11, but 0x33 from 2 to 6 MiB; the ingress has written
 # from 4 to 8 MiB. So there are chunks in neither store, in one, in both.
+# set_up [OPTION...]: of the view's table
 set_up() {
 	fill $active 0xaa
 	fill $hidden 0xbb
 	fill $disk 0x11
-	secondary_create view $active $hidden $disk 128
+	secondary_create view $active $hidden $disk 128 "$@"
 	ingress_create in view
 	fill $ingress 0x22 4M 4M
 	fill $view 0x33 2M 4M
@@ -162,7 +163,8 @@ done
 take_down
 
 diag "FLUSH and FUA"
-set_up
+# What is discarded on the stores is store-space.t's.
+set_up no_discard
 sent "active FW 0+0" "running: flush of the view" sync $view
 sent "disk FW 0+0" "running: flush of the ingress" sync $ingress
 # Once before anything is dropped, and once behind the closed gate.
@@ -189,7 +191,7 @@ is "$(count FW disk)" 2 "failover: flush of the view, the disk's, and one at the
 sent "disk FW 0+0" "done: flush of the view" sync $view
 sent "disk WF 16384+8;disk FW 0+0" "done: FUA write to the view" write_fua $view 2048
 take_down
-set_up
+set_up no_discard
 sent "disk FW 0+0;disk FW 0+0" "stop" message view stop
 take_down
 

@@ -60,7 +60,7 @@ static void tables_create(void)
 
 	top_minor = dm_create(TOP);
 	if (dm_load(TOP, arg_sectors, "replication",
-		    "secondary /dev/nbd%u /dev/nbd%u /dev/nbd%u /dev/nbd%u %llu",
+		    "secondary /dev/nbd%u /dev/nbd%u /dev/nbd%u /dev/nbd%u %llu 1 no_discard",
 		    METADATA, ACTIVE, HIDDEN, SECONDARY, arg_chunk))
 		trouble("the view's table is refused");
 	dm_resume(TOP);
