@@ -277,6 +277,15 @@ void repl_cache_resume(struct repl_set *rs)
 	mutex_unlock(&rs->cache_lock);
 }
 
+/* The view is suspended: drop its pages at once or not at all. Releases cache_lock. */
+static int drop_suspended(struct repl_set *rs)
+{
+	unsigned long kept = drop_clean(rs->md);
+
+	mutex_unlock(&rs->cache_lock);
+	return kept ? -EBUSY : 0;
+}
+
 /**
  * repl_cache_begin - the view is going to be moved: drop its clean pages
  * @drop: for the two functions below
@@ -292,20 +301,16 @@ void repl_cache_resume(struct repl_set *rs)
  */
 int repl_cache_begin(struct repl_cache_drop *drop, struct repl_set *rs)
 {
-	unsigned long kept;
-
 	xa_init(&drop->left);
 	drop->rs = rs;
 	mutex_lock(&rs->cache_lock);
 	drop->suspended = rs->suspended;
-	drop->claimed = !rs->suspended && !compat_claim(md_bdev(rs->md), drop);
-	if (!rs->suspended) {
-		invalidate_bdev(md_bdev(rs->md));
-		return 0;
-	}
-	kept = drop_clean(rs->md);
-	mutex_unlock(&rs->cache_lock);
-	return kept ? -EBUSY : 0;
+	drop->claimed = false;
+	if (drop->suspended)
+		return drop_suspended(rs);
+	drop->claimed = !compat_claim(md_bdev(rs->md), drop);
+	invalidate_bdev(md_bdev(rs->md));
+	return 0;
 }
 
 /*

@@ -96,6 +96,8 @@ diag "a primary that gets another replica"
 dd if=/dev/zero of=$M bs=4k count=1 oflag=direct status=none
 says 0 "" create primary p -l $S -r /dev/ram4 -m $M
 says_like 0 "(p: copying .*)?p: in sync.*" resync p
+# 5 s to see that nobody writes there, and 5 s until the next look
+sleep 12
 dm_error meta
 eio "a write that has to be noted" pattern write /dev/mapper/p 0x44 0 4k
 says_like 0 "(p: copying .*)?p: in sync.* $(lacks p "the new replica")" swap-replica p /dev/ram5 --force

@@ -185,6 +185,7 @@ eio "view: write to the secondary" pattern write $view 0x99 1M 4k
 ok "view: write to a chunk in active" fill $view 0x44 0 4k
 ok "view: write to a chunk in hidden" fill $view 0x55 64k 4k
 ok "view: write to a part of one" fill $view 0x66 68k 512
+is "$(log)" "I/O error: secondary-io" "and what the view met since is logged"
 status_is failover-failed fenced "1 8 18/1024 16/1024 0/32 - merge-io"
 message view failover
 wait_for 20 stage_is view failover-failed
