@@ -2,4 +2,4 @@
 # file: commit.c
 #
 # The merge does not record that chunks are hidden's no more.
-/^static int write_batch/,/^}/s/merging);/false);/
+/^static int write_taken/,/^}/s/merging);/false);/

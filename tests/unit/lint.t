@@ -139,11 +139,28 @@ licences() {
 	done
 }
 
+# A mistake whose place sed does not find any more is none: no test is asked to notice it.
+mutants() {
+	local file source name expression
+	for file in tests/mutants/*.sed; do
+		source=dm-replication/$(sed -n 's/^# file: //p' "$file")
+		! sed -f "$file" "$source" | cmp -s - "$source" ||
+			echo "$file: it changes nothing in $source"
+	done
+	source=dm-replication/metadata.c
+	while read -r name expression; do
+		[[ $name == [a-z]* ]] || continue
+		! sed "$expression" "$source" | cmp -s - "$source" ||
+			echo "tests/unit/metadata/mutants: $name changes nothing in $source"
+	done < tests/unit/metadata/mutants
+}
+
 clean "SPDX identifiers" licences "${files[@]}"
 # inflight is the kernel's word.
 clean "codespell" codespell -L inflight "${files[@]}"
 clean "documents: reStructuredText" restructured_text "${documents[@]}"
 clean "documents: what they refer to is there" references "${documents[@]}"
+clean "mutants change something" mutants
 clean "shellcheck" shellcheck -x -f gcc "${scripts[@]}"
 clean "flake8" flake8 --max-line-length 100 "${python[@]}"
 clean "kernel-doc" perl "$tools/kernel-doc" -none -Werror "${module[@]}"
