@@ -249,8 +249,8 @@ bool read_metadata_maps(int fd, const struct metadata_super *super,
 		.nr_chunks = super->nr_chunks,
 		.nr_sectors = super->nr_maps,
 	};
-	u8 *buffer = aligned_alloc(BLOCK_BYTES, READ_BLOCKS * BLOCK_BYTES);
 	u32 nr, nr_blocks = nr_map_blocks(&meta);
+	u8 *buffer = aligned_alloc(BLOCK_BYTES, min(READ_BLOCKS, nr_blocks) * BLOCK_BYTES);
 
 	for (nr = 0; buffer && nr < nr_blocks; nr += READ_BLOCKS)
 		give_blocks(fd, &meta, nr, min(READ_BLOCKS, nr_blocks - nr), buffer, fn, context);
