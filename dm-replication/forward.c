@@ -126,21 +126,27 @@ static void job_start(struct repl_job *job)
  * @bio: the bio; a write of at most REPL_JOB_PAGES pages, or without data
  *
  * Context: any; p->lock held.
- * Return: a job for repl_forward_start(); NULL if it has to wait, on p->throttled.
+ * Return: a job for repl_forward_start(); NULL if it has to wait, on repl_throttled().
  */
 struct repl_job *repl_forward_get(struct repl_pair *p, struct bio *bio)
 {
 	struct repl_primary_io *io = repl_primary_io(bio);
 	struct repl_job *job;
-	unsigned int i, nr = 0;
+	unsigned int i, nr = 0, zeroes = 0;
 
 	lockdep_assert_held(&p->lock);
-	if (bio_has_data(bio) && bio_op(bio) == REQ_OP_WRITE)
+	if (unlikely(repl_zeroes(bio)))
+		zeroes = bio_sectors(bio);
+	else if (bio_has_data(bio))
 		nr = DIV_ROUND_UP(bio->bi_iter.bi_size, PAGE_SIZE);
 	job = list_first_entry_or_null(&p->free_jobs, struct repl_job, list);
 	if (!job || p->nr_pages < nr)
 		return NULL;
+	if (unlikely(p->zeroes && zeroes && p->zeroes + zeroes > REPL_PAIR_ZERO_SECTORS))
+		return NULL;
 	list_del(&job->list);
+	job->zeroes = zeroes;
+	p->zeroes += zeroes;
 	for (i = 0; i < nr; i++)
 		job->vecs[i].bv_page = p->pages[--p->nr_pages];
 	job->nr_pages = nr;
@@ -159,6 +165,8 @@ static void put_job(struct repl_job *job)
 {
 	struct repl_pair *p = job->p;
 
+	p->zeroes -= job->zeroes;
+	job->zeroes = 0;
 	while (job->nr_pages)
 		p->pages[p->nr_pages++] = job->vecs[--job->nr_pages].bv_page;
 	if (job->own) {
@@ -167,7 +175,7 @@ static void put_job(struct repl_job *job)
 	} else {
 		list_move(&job->list, &p->free_jobs);
 	}
-	if (unlikely(!bio_list_empty(&p->throttled)))
+	if (unlikely(!bio_list_empty(&p->throttled) || !bio_list_empty(&p->throttled_zeroes)))
 		queue_work(p->wq, &p->run_work);
 	if (unlikely(p->suspended))
 		wake_up_all(&p->quiet);
@@ -279,6 +287,7 @@ void repl_send_work(struct work_struct *work)
 		if (!job)
 			break;
 		submit_bio_noacct(&job->replica);
+		cond_resched();
 	}
 }
 
@@ -432,6 +441,9 @@ void repl_replica_failed(struct repl_pair *p, enum repl_error error, struct bio_
 		} else {
 			job->abandoned = true;
 			job->to->nr_abandoned++;
+			/* The next replica's are not to wait for it. */
+			p->zeroes -= job->zeroes;
+			job->zeroes = 0;
 			list_del_init(&job->list);
 		}
 		settle(job, ended);
@@ -439,6 +451,8 @@ void repl_replica_failed(struct repl_pair *p, enum repl_error error, struct bio_
 	repl_resync_abandon(p);
 	bio_list_merge(&p->runnable, &p->throttled);
 	bio_list_init(&p->throttled);
+	bio_list_merge(&p->runnable, &p->throttled_zeroes);
+	bio_list_init(&p->throttled_zeroes);
 	queue_work(p->wq, &p->run_work);
 	if (!repl_late_io(p))
 		repl_retry(p);

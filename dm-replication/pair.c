@@ -454,6 +454,7 @@ static void pair_init(struct repl_pair *p, struct repl_primary *table, u32 regio
 	bio_list_init(&p->blocked);
 	bio_list_init(&p->held);
 	bio_list_init(&p->throttled);
+	bio_list_init(&p->throttled_zeroes);
 	bio_list_init(&p->runnable);
 	INIT_WORK(&p->run_work, repl_primary_run_work);
 	INIT_WORK(&p->event_work, event_work);

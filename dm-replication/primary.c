@@ -11,9 +11,6 @@
  */
 #include "primary.h"
 
-/* Regions that one discard is cut to, for a loop with interrupts off. */
-#define MAX_DISCARD_REGIONS	1024U
-
 static struct repl_pair *pair_of(struct dm_target *ti)
 {
 	struct repl_primary *table = ti->private;
@@ -23,7 +20,7 @@ static struct repl_pair *pair_of(struct dm_target *ti)
 
 /*
  * Where a bio goes, which changes what is on the local device. p->lock held, dropped.
- * @first: it is the one that has waited longest for a job.
+ * @first: it is the one of its kind that has waited longest for a job.
  */
 static int route(struct repl_pair *p, struct bio *bio, bool first, unsigned long flags)
 	__releases(&p->lock)
@@ -61,7 +58,7 @@ static int route(struct repl_pair *p, struct bio *bio, bool first, unsigned long
 		bio_list_add(&p->blocked, bio);
 		goto out;
 	}
-	first = first || bio_list_empty(&p->throttled);
+	first = first || bio_list_empty(repl_throttled(p, bio));
 	job = first ? repl_forward_get(p, bio) : NULL;
 	if (!job && first && list_empty(&p->jobs)) {
 		/* A replica before this one has them all, and may keep them. */
@@ -75,9 +72,9 @@ static int route(struct repl_pair *p, struct bio *bio, bool first, unsigned long
 	}
 	if (!job) {
 		if (first)
-			bio_list_add_head(&p->throttled, bio);
+			bio_list_add_head(repl_throttled(p, bio), bio);
 		else
-			bio_list_add(&p->throttled, bio);
+			bio_list_add(repl_throttled(p, bio), bio);
 		goto out;
 	}
 	spin_unlock_irqrestore(&p->lock, flags);
@@ -98,11 +95,10 @@ static void cut(struct repl_pair *p, struct bio *bio)
 	sector_t max = REPL_JOB_PAGES << PAGE_SECTORS_SHIFT;
 
 	if (bio_op(bio) != REQ_OP_WRITE) {
-		max = MAX_DISCARD_REGIONS;
+		max = REPL_ZERO_SECTORS;
 		/* It waits till none of its regions is being copied. */
 		if (READ_ONCE(p->sync) == REPL_RESYNC)
-			max = REPL_RESYNC_SLOTS;
-		max <<= p->region_shift;
+			max = min(max, (sector_t)REPL_RESYNC_SLOTS << p->region_shift);
 		/* Regions that are discarded as a whole stay so. */
 		max -= bio->bi_iter.bi_sector & (p->region_sectors - 1);
 	}
@@ -210,6 +206,26 @@ static int primary_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *e
 	return DM_ENDIO_DONE;
 }
 
+/*
+ * The next bio that need not wait any more, and whether it has waited for a job.
+ * @stuck: the bios that have just found that they have to go on waiting. p->lock held.
+ */
+static struct bio *next_runnable(struct repl_pair *p, bool *first, struct bio *const *stuck)
+{
+	struct bio_list *lists[] = { &p->throttled, &p->throttled_zeroes };
+	struct bio *bio = bio_list_pop(&p->runnable);
+	unsigned int i;
+
+	*first = !bio;
+	/* Without any there may be nobody who will give one back; see route(). */
+	if (bio || (list_empty(&p->free_jobs) && !list_empty(&p->jobs)))
+		return bio;
+	for (i = 0; i < ARRAY_SIZE(lists); i++)
+		if (!bio_list_empty(lists[i]) && bio_list_peek(lists[i]) != stuck[i])
+			return bio_list_pop(lists[i]);
+	return NULL;
+}
+
 /**
  * repl_primary_run_work - go on with the bios that need not wait any more
  * @work: run_work of the pair
@@ -219,30 +235,28 @@ static int primary_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *e
 void repl_primary_run_work(struct work_struct *work)
 {
 	struct repl_pair *p = container_of(work, struct repl_pair, run_work);
+	struct bio *bio, *stuck[2] = {};
+	struct bio_list *list;
 	unsigned long flags;
-	struct bio *bio;
-	bool first;
+	bool first, zeroes;
 
 	for (;;) {
 		spin_lock_irqsave(&p->lock, flags);
-		first = false;
-		bio = bio_list_pop(&p->runnable);
-		/* Without any there may be nobody who will give one back; see route(). */
-		if (!bio && (!list_empty(&p->free_jobs) || list_empty(&p->jobs))) {
-			first = true;
-			bio = bio_list_pop(&p->throttled);
-		}
+		bio = next_runnable(p, &first, stuck);
 		if (!bio)
 			break;
 		repl_primary_io(bio)->waited = true;
+		list = repl_throttled(p, bio);
+		zeroes = repl_zeroes(bio);
 		if (p->requeue && dm_noflush_suspending(p->requeue)) {
 			spin_unlock_irqrestore(&p->lock, flags);
 			bio->bi_status = BLK_STS_DM_REQUEUE;
 			bio_endio(bio);
 		} else if (route(p, bio, first, flags) == DM_MAPIO_REMAPPED) {
 			dm_submit_bio_remap(bio, NULL);
-		} else if (first && bio == READ_ONCE(p->throttled.head)) {
-			return;		/* no pages; who gives some back calls again */
+		} else if (first) {
+			/* Who gives pages or sectors back calls again. */
+			stuck[zeroes] = bio == READ_ONCE(list->head) ? bio : NULL;
 		}
 		cond_resched();
 	}
@@ -266,6 +280,8 @@ static void primary_presuspend(struct dm_target *ti)
 		bio_list_init(&p->held);
 		bio_list_merge(&p->runnable, &p->throttled);
 		bio_list_init(&p->throttled);
+		bio_list_merge(&p->runnable, &p->throttled_zeroes);
+		bio_list_init(&p->throttled_zeroes);
 	}
 	spin_unlock_irq(&p->lock);
 	queue_work(p->wq, &p->run_work);

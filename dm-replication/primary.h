@@ -38,6 +38,14 @@
 #define REPL_PAIR_PAGES		2048U
 #define REPL_RESYNC_SLOTS	4U
 
+/*
+ * Sectors of a discard or of zeroes: of one, and of all that the replica has at the same
+ * time. A standby saves the old content of each before it answers, so they are bounded as
+ * data is. A region is not longer than one, so that it can be discarded as a whole.
+ */
+#define REPL_ZERO_SECTORS	REPL_MAX_REGION_SECTORS
+#define REPL_PAIR_ZERO_SECTORS	(REPL_PAIR_PAGES << PAGE_SECTORS_SHIFT)
+
 /* How the legs are to each other. */
 enum repl_sync {
 	REPL_FILTER,			/* there is no local device */
@@ -77,6 +85,7 @@ struct repl_job {
 	bool blocks;			/* somebody waits for its end */
 	bool probe;			/* of our own: a read of the replica */
 	unsigned int nr_pages;
+	unsigned int zeroes;		/* sectors, in p->zeroes, of a discard or zeroes */
 	struct bio local, replica;
 	struct bio_vec vecs[REPL_JOB_PAGES];	/* of both: what is written does not change */
 };
@@ -161,6 +170,7 @@ struct repl_pair {
 	struct list_head free_jobs;
 	struct page *pages[REPL_PAIR_PAGES];
 	unsigned int nr_pages;		/* of them that are free */
+	unsigned int zeroes;		/* sectors of discards and zeroes at the replica */
 	bool watching;			/* timeout_work is queued */
 	bool flush_failed;		/* the local device's last one; read without lock */
 
@@ -168,6 +178,7 @@ struct repl_pair {
 	struct bio_list blocked;	/* for a job that they overlap */
 	struct bio_list held;		/* for the copying of a region */
 	struct bio_list throttled;	/* for a job and pages */
+	struct bio_list throttled_zeroes;	/* the same, of discards and zeroes */
 	struct bio_list runnable;	/* for run_work */
 
 	u32 resync_next;		/* where to look for a dirty region */
@@ -299,6 +310,18 @@ void repl_primary_run_work(struct work_struct *work);
 static inline struct repl_primary_io *repl_primary_io(struct bio *bio)
 {
 	return dm_per_bio_data(bio, sizeof(struct repl_primary_io));
+}
+
+/* Whether a bio is a discard or zeroes: it has a length and no data. */
+static inline bool repl_zeroes(const struct bio *bio)
+{
+	return bio_op(bio) != REQ_OP_WRITE;
+}
+
+/* Those that wait, as this bio does, for a job. p->lock held. */
+static inline struct bio_list *repl_throttled(struct repl_pair *p, const struct bio *bio)
+{
+	return unlikely(repl_zeroes(bio)) ? &p->throttled_zeroes : &p->throttled;
 }
 
 /* That a device cannot discard or write zeroes is no failure of the device. */

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# timeout: 900
 # bounded: yes
 #
 # "The primary": what is discarded or zeroed is so on both legs; what was discarded
@@ -18,6 +19,11 @@ discard_max() {
 	stat -L -c /sys/dev/block/%Hr:%Lr/queue/discard_max_bytes "$1"
 }
 
+# too_large DEVICE: its discards and zeroes that are more than one piece
+too_large() {
+	bios "$1" | awk '/ [DN] / { split($3, at, "+"); if (at[2] > 8192) print }'
+}
+
 modprobe sd_mod
 modprobe scsi_debug dev_size_mb=32 delay=0 lbpu=1 lbpws=1 lbprz=1
 wait_for 20 [ -b /dev/sda ]
@@ -34,6 +40,10 @@ like "$(bios replica)" "replica D 8192.8192" "and one of the replica"
 ok "zeroes" blkdiscard -f -z -o 9000k -l 1M $primary
 ok "are on the local device" verify /dev/mapper/local 0 9000k 1M
 ok "and on the replica" verify /dev/mapper/replica 0 9000k 1M
+bios_begin
+ok "zeroes everywhere" blkdiscard -f -z $primary
+is "$(bios replica | grep -c ' N ')" 4 "come in pieces"
+is "$(too_large replica)" "" "of 4 MiB at most"
 ok "the legs are equal" equal /dev/mapper/local /dev/mapper/replica
 
 diag "while the replica is away"
@@ -89,4 +99,27 @@ like "$(bios replica)" "replica D 16384.8192" "on the replica too"
 ok "the legs are equal" equal /dev/mapper/local /dev/mapper/replica
 dm_remove_all
 rmmod scsi_debug
+
+diag "a disk that is discarded as a whole, and a standby that takes longer for it than replica_timeout"
+nulldisks 4 256
+dm_delay hidden /dev/nullb3 0 200
+META=- secondary_create view /dev/nullb2 /dev/mapper/hidden /dev/nullb1 8
+ingress_create in view
+META=- primary_create primary /dev/nullb0 /dev/mapper/in $region insync \
+	replica_timeout $((3 * REPL_PATIENCE))
+ok "data" fill $primary 0x11 0 8M
+message view checkpoint
+dm_log > /dev/null
+bios_begin
+blkdiscard -f $primary & discard=$!
+sleep 0.5
+began=${EPOCHREALTIME/./}
+ok "a write meanwhile" fill $primary 0x22 1M 4k
+took=$(((${EPOCHREALTIME/./} - began) / 1000))
+ok "does not wait for all of it: $took ms" [ $took -lt $((2500 * REPL_PATIENCE)) ]
+ok "all of it" wait $discard
+is "$(dm_log)" "" "the pair stays in sync"
+is "$(bios in | grep -c ' D ')" 64 "it comes in pieces"
+is "$(too_large in)" "" "of 4 MiB at most"
+ok "the legs are equal" equal /dev/nullb0 /dev/nullb1
 done_testing
