@@ -116,7 +116,7 @@ static void job_start(struct repl_job *job)
 	list_add_tail(&job->list, &p->jobs);
 	if (!p->watching) {
 		p->watching = true;
-		queue_delayed_work(p->wq, &p->timeout_work, p->timeout);
+		queue_delayed_work(p->wq, &p->timeout_work, repl_patience(p));
 	}
 }
 
@@ -229,12 +229,15 @@ static void init_leg(struct repl_job *job, struct bio *leg, struct block_device 
 	bio_associate_blkg_from_css(leg, blkcg_root_css);
 }
 
-/* Of our own: a flush; of the replica, it may be a read, to see whether it answers. */
+/* Of our own: a flush; of the replica, it may be I/O to see whether it answers. */
 static void init_own(struct repl_job *job, struct bio *leg, struct block_device *bdev)
 {
 	if (job->probe) {
-		bio_init(leg, bdev, job->vecs, 1, REQ_OP_READ);
-		__bio_add_page(leg, job->p->probe_page, PAGE_SIZE, 0);
+		bio_init(leg, bdev, job->vecs, 1, job->probe_opf);
+		leg->bi_iter.bi_sector = job->sector;
+		__bio_add_page(leg, job->p->probe_page,
+			       min_t(sector_t, PAGE_SECTORS, job->p->len - job->sector) <<
+			       SECTOR_SHIFT, 0);
 	} else {
 		bio_init(leg, bdev, NULL, 0, REQ_OP_WRITE | REQ_PREFLUSH);
 	}
@@ -411,6 +414,40 @@ void repl_end_bios(struct bio_list *ended)
 		bio_endio(bio);
 }
 
+/* For the log: what the replica was to do. */
+static const char *kind(struct repl_job *job)
+{
+	if (job->probe)
+		return op_is_write(job->probe_opf) ? "a write that tries it again" :
+			"a read that tries it again";
+	if (!job->orig || (job->orig->bi_opf & REQ_PREFLUSH))
+		return "a flush";
+	switch (bio_op(job->orig)) {
+	case REQ_OP_DISCARD:
+		return "a discard";
+	case REQ_OP_WRITE_ZEROES:
+		return "a write of zeroes";
+	default:
+		return "a write";
+	}
+}
+
+static void degrade(struct repl_pair *p)
+{
+	u32 dirty = p->nr_dirty;
+
+	if (repl_replica_proven(p)) {
+		p->retry_seconds = 1;
+		p->stalled = false;
+	}
+	p->trial = 0;
+	repl_regions_dirty_written(p);
+	repl_pair_set_sync(p, REPL_DEGRADED);
+	if (p->nr_dirty > dirty)
+		DMINFO("%s: of them %u were written to the replica, which was not flushed since",
+		       dm_device_name(p->md), p->nr_dirty - dirty);
+}
+
 /**
  * repl_replica_failed - nothing is forwarded any more, and nobody waits for the replica
  * @p: the pair
@@ -427,10 +464,8 @@ void repl_replica_failed(struct repl_pair *p, enum repl_error error, struct bio_
 	/* Once stopped it is nobody's concern. */
 	if (p->stage == REPL_RUNNING)
 		repl_pair_error(p, error);
-	if (p->sync != REPL_DEGRADED) {
-		repl_regions_dirty_written(p);
-		repl_pair_set_sync(p, REPL_DEGRADED);
-	}
+	if (p->sync != REPL_DEGRADED)
+		degrade(p);
 	list_for_each_entry_safe(job, next, &p->jobs, list) {
 		if (job->replica_done)
 			continue;
@@ -469,9 +504,14 @@ void repl_replica_failed(struct repl_pair *p, enum repl_error error, struct bio_
  */
 void repl_local_flush_failed(struct repl_pair *p)
 {
+	u32 dirty = p->nr_dirty;
+
 	lockdep_assert_held(&p->lock);
 	WRITE_ONCE(p->flush_failed, true);
 	repl_regions_dirty_written(p);
+	if (p->nr_dirty > dirty)
+		DMWARN("%s: the local device has failed a flush: %u more regions are dirty",
+		       dm_device_name(p->md), p->nr_dirty - dirty);
 	if (p->sync == REPL_INSYNC && p->nr_dirty)
 		repl_pair_set_sync(p, REPL_RESYNC);
 	repl_resync_again(p);
@@ -523,39 +563,82 @@ static void replica_endio(struct bio *bio)
 		goto out;
 	}
 	job->replica_done = true;
-	if (unlikely(job->abandoned))
+	if (unlikely(job->abandoned)) {
+		if (!bio->bi_status)
+			repl_replica_took(job->to, job->start);
 		repl_late_back(job->to);
-	else if (unlikely(bio->bi_status) && !repl_not_supported(bio, bio->bi_status))
+	} else if (unlikely(bio->bi_status) && !repl_not_supported(bio, bio->bi_status)) {
+		if (p->sync != REPL_DEGRADED)
+			DMERR("%s: the replica has failed %s at sector %llu with error %d",
+			      dm_device_name(p->md), kind(job), (u64)job->sector,
+			      blk_status_to_errno(bio->bi_status));
 		repl_replica_failed(p, REPL_REPLICA_IO, &ended);
+	} else if (unlikely(!job->orig)) {
+		repl_replica_took(job->to, job->start);
+	}
 	settle(job, &ended);
 out:
 	spin_unlock_irqrestore(&p->lock, flags);
 	repl_end_bios(&ended);
 }
 
-/* The job or region that the replica has had for longest. False: there is none. */
-static bool oldest(struct repl_pair *p, unsigned long *start)
+/* What is late, and when it has become so. */
+struct late {
+	bool found;
+	unsigned long when;		/* jiffies */
+	unsigned long after;		/* jiffies since it was sent */
+	const char *what;
+	sector_t sector;
+};
+
+static void look(struct late *late, unsigned long start, unsigned long after,
+		 const char *what, sector_t sector)
 {
+	if (late->found && !time_before(start + after, late->when))
+		return;
+	*late = (struct late){ true, start + after, after, what, sector };
+}
+
+/* Which I/O of the replica becomes late first, if any is there. p->lock held. */
+static void find_late(struct repl_pair *p, struct late *late)
+{
+	unsigned long patience = repl_patience(p);
 	struct repl_job *job;
-	bool found = false;
 	unsigned int i;
 
-	list_for_each_entry(job, &p->jobs, list)
-		if (!job->replica_done) {
-			*start = job->start;
-			found = true;
-			break;
-		}
+	late->found = false;
+	list_for_each_entry(job, &p->jobs, list) {
+		if (job->replica_done)
+			continue;
+		/* No writer waits for what is our own. */
+		look(late, job->start, job->orig ? patience : p->timeout, kind(job), job->sector);
+		if (job->orig)
+			break;		/* those behind it were sent later */
+	}
 	for (i = 0; p->replica && i < REPL_RESYNC_SLOTS; i++) {
 		struct repl_resync_slot *slot = &p->replica->slots[i];
 
-		if (slot->copying && !slot->abandoned &&
-		    (!found || time_before(slot->start, *start))) {
-			*start = slot->start;
-			found = true;
-		}
+		if (slot->copying && !slot->abandoned)
+			look(late, slot->start,
+			     bio_list_empty(&p->held) ? p->timeout : patience,
+			     "the copy of a region",
+			     (sector_t)slot->region << p->region_shift);
 	}
-	return found;
+}
+
+/* What to do about it is different where it is known to be slow rather than away. */
+static void say_late(struct repl_pair *p, const struct late *late)
+{
+	unsigned int seconds = DIV_ROUND_UP(jiffies_to_msecs(late->after), MSEC_PER_SEC);
+	const char *limit = " (replica_timeout)";
+	const char *advice = "check its host and the link; if they are slow, raise replica_timeout";
+
+	if (late->after < p->timeout) {
+		limit = "";
+		advice = "it has less than replica_timeout, for it stalled writers before";
+	}
+	DMERR("%s: the replica has not answered for %u s%s: %s at sector %llu; %s",
+	      dm_device_name(p->md), seconds, limit, late->what, (u64)late->sector, advice);
 }
 
 /**
@@ -569,18 +652,23 @@ void repl_timeout_work(struct work_struct *work)
 	struct repl_pair *p = container_of(to_delayed_work(work), struct repl_pair,
 					   timeout_work);
 	struct bio_list ended = BIO_EMPTY_LIST;
-	unsigned long start, now = jiffies;
+	unsigned long now = jiffies;
+	struct late late;
 
 	spin_lock_irq(&p->lock);
-	p->watching = oldest(p, &start);
-	if (p->watching && time_after_eq(now, start + p->timeout)) {
-		DMERR("%s: the replica has not answered for %u s", dm_device_name(p->md),
-		      jiffies_to_msecs(p->timeout) / 1000);
+	find_late(p, &late);
+	p->watching = late.found;
+	if (late.found && time_after_eq(now, late.when)) {
+		say_late(p, &late);
 		repl_replica_failed(p, REPL_REPLICA_IO, &ended);
+		p->stalled = true;
+		p->slowest = 0;
 		p->watching = false;
 	}
+	/* What is sent later may have less time. */
 	if (p->watching)
-		queue_delayed_work(p->wq, &p->timeout_work, start + p->timeout - now);
+		queue_delayed_work(p->wq, &p->timeout_work,
+				   min(late.when - now, repl_patience(p)));
 	spin_unlock_irq(&p->lock);
 	repl_end_bios(&ended);
 }
@@ -589,8 +677,10 @@ void repl_timeout_work(struct work_struct *work)
  * I/O of our own
  */
 
-/* Have both legs flushed, or the replica read. */
-static int own_io(struct repl_pair *p, bool probe)
+/*
+ * Have both legs flushed; or, where it is a probe, the replica read or written at a sector.
+ */
+static int own_io(struct repl_pair *p, bool probe, blk_opf_t probe_opf, sector_t sector)
 {
 	struct repl_job *job = kzalloc(sizeof(*job), GFP_NOIO);
 	struct repl_own own;
@@ -601,13 +691,17 @@ static int own_io(struct repl_pair *p, bool probe)
 	job->p = p;
 	job->own = &own;
 	job->probe = probe;
+	job->probe_opf = probe_opf;
+	job->sector = sector;
+	job->end = sector;
 	INIT_LIST_HEAD(&job->unsent);
 	if (!probe) {
 		init_own(job, &job->local, p->local);
 		job->local.bi_end_io = local_endio;
 	}
 	spin_lock_irq(&p->lock);
-	if (probe && p->suspended) {
+	/* Once stopped the replica may be somebody else's. */
+	if (probe && (p->suspended || p->stage != REPL_RUNNING)) {
 		spin_unlock_irq(&p->lock);
 		kfree(job);
 		return -EAGAIN;
@@ -633,17 +727,26 @@ static int own_io(struct repl_pair *p, bool probe)
  */
 int repl_forward_flush(struct repl_pair *p)
 {
-	return own_io(p, false);
+	return own_io(p, false, 0, 0);
 }
 
 /**
  * repl_forward_probe - does the replica answer?
  * @p: the pair, degraded
+ * @sector: where to ask
+ * @write: not only by a read
  *
- * Context: may sleep, for not much longer than the replica's timeout.
+ * A host may answer a read from its cache, and have a disk that takes no write. So what is
+ * there is written again, durably; nobody else writes to a replica that is degraded.
+ *
+ * Context: may sleep, for not much longer than twice the replica's timeout.
  * Return: 0 if it does; or a negative errno.
  */
-int repl_forward_probe(struct repl_pair *p)
+int repl_forward_probe(struct repl_pair *p, sector_t sector, bool write)
 {
-	return own_io(p, true);
+	int r = own_io(p, true, REQ_OP_READ, sector);
+
+	if (r || !write)
+		return r;
+	return own_io(p, true, REQ_OP_WRITE | REQ_PREFLUSH | REQ_FUA, sector);
 }

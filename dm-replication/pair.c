@@ -144,6 +144,8 @@ void repl_pair_set_sync(struct repl_pair *p, enum repl_sync sync)
 	DMINFO("%s: %s, was %s; %u of %u regions are dirty", dm_device_name(p->md),
 	       repl_sync_name(sync), repl_sync_name(p->sync), p->nr_dirty, p->nr_regions);
 	WRITE_ONCE(p->sync, sync);
+	if (sync == REPL_INSYNC)
+		p->insync_since = ktime_get_seconds();
 	schedule_work(&p->event_work);
 	repl_pair_recovered(p);
 }
@@ -349,6 +351,8 @@ static void swap_replica(struct repl_pair *p, bool insync, bool swapped)
 	else
 		repl_pair_set_sync(p, p->nr_dirty ? REPL_RESYNC : REPL_INSYNC);
 	p->retry_seconds = 1;
+	p->stalled = false;
+	p->trial = 0;
 	spin_unlock_irq(&p->lock);
 }
 

@@ -34,7 +34,9 @@ static int route(struct repl_pair *p, struct bio *bio, bool first, unsigned long
 	if (unlikely(p->stage != REPL_RUNNING))
 		goto local;
 	if (!flush && !io->counted) {
-		if (repl_resync_holds(p, io->first, io->last)) {
+		if (unlikely(p->trial)) {
+			repl_resync_pass(p, io->first, io->last);
+		} else if (repl_resync_holds(p, io->first, io->last)) {
 			bio_list_add(&p->held, bio);
 			goto out;
 		}
@@ -45,7 +47,7 @@ static int route(struct repl_pair *p, struct bio *bio, bool first, unsigned long
 		goto out;
 	}
 
-	forward = p->sync == REPL_INSYNC || p->sync == REPL_RESYNC;
+	forward = p->sync == REPL_INSYNC || (p->sync == REPL_RESYNC && !p->trial);
 	if (forward && !flush && repl_regions_any(p->dirty, io->first, io->last))
 		forward = false;
 	if (!forward) {

@@ -83,7 +83,8 @@ struct repl_job {
 	bool abandoned;			/* the replica's bio is still out, and may stay so */
 	bool ended;			/* orig or own has been told */
 	bool blocks;			/* somebody waits for its end */
-	bool probe;			/* of our own: a read of the replica */
+	bool probe;			/* of our own: of the replica alone, at sector */
+	blk_opf_t probe_opf;		/* the same: a read or a write */
 	unsigned int nr_pages;
 	unsigned int zeroes;		/* sectors, in p->zeroes, of a discard or zeroes */
 	struct bio local, replica;
@@ -186,6 +187,11 @@ struct repl_pair {
 	u64 resync_at;			/* ns: no region begins before */
 	bool resync_wanted;		/* by message, since the replica failed */
 	unsigned int retry_seconds;	/* till the next attempt to reach the replica */
+	time64_t insync_since;		/* if it is so; see repl_replica_proven() */
+	u32 nr_probes;			/* so far; they are made in different places */
+	bool stalled;			/* somebody has waited in vain since it was proven */
+	unsigned int trial;		/* regions till a writer waits for it again */
+	unsigned long slowest;		/* jiffies; of its answers; see repl_replica_took() */
 
 	struct page *probe_page;	/* what a probe reads goes here, and is not looked at */
 
@@ -265,7 +271,7 @@ bool repl_forward_overlaps(struct repl_pair *p, struct bio *bio);
 struct repl_job *repl_forward_get(struct repl_pair *p, struct bio *bio);
 void repl_forward_start(struct repl_job *job);
 int repl_forward_flush(struct repl_pair *p);
-int repl_forward_probe(struct repl_pair *p);
+int repl_forward_probe(struct repl_pair *p, sector_t sector, bool write);
 void repl_local_flush_failed(struct repl_pair *p);
 void repl_replica_failed(struct repl_pair *p, enum repl_error error,
 			 struct bio_list *ended);
@@ -284,12 +290,16 @@ void repl_late_back(struct repl_replica *to);
 void repl_resync_init(struct repl_pair *p);
 void repl_resync_work(struct work_struct *work);
 bool repl_resync_holds(struct repl_pair *p, u32 first, u32 last);
+void repl_resync_pass(struct repl_pair *p, u32 first, u32 last);
 void repl_resync_kick(struct repl_pair *p);
 void repl_resync_abandon(struct repl_pair *p);
 void repl_resync_again(struct repl_pair *p);
 void repl_resync_unhold(struct repl_pair *p);
 bool repl_resync_is_quiet(struct repl_pair *p);
 void repl_retry(struct repl_pair *p);
+bool repl_replica_proven(struct repl_pair *p);
+void repl_replica_took(struct repl_replica *to, unsigned long start);
+unsigned long repl_patience(struct repl_pair *p);
 
 /* dirty-log.c */
 int repl_log_create(struct repl_pair *p, const char *name, char *why, size_t len);

@@ -17,6 +17,9 @@
 
 #define MAX_RETRY_SECONDS	64U
 
+/* Regions that a replica has to take, after it has stalled, before a writer waits for it. */
+#define TRIAL_REGIONS		8U
+
 /**
  * repl_resync_holds - is one of these regions being copied, or about to be?
  * @p: the pair
@@ -36,6 +39,28 @@ bool repl_resync_holds(struct repl_pair *p, u32 first, u32 last)
 		    p->replica->slots[i].region <= last)
 			return true;
 	return false;
+}
+
+/**
+ * repl_resync_pass - a write does not wait for the copying of its regions
+ * @p: the pair
+ * @first: the first region, dirty when the write is done
+ * @last: the last one
+ *
+ * They are copied once more.
+ *
+ * Context: any; p->lock held.
+ */
+void repl_resync_pass(struct repl_pair *p, u32 first, u32 last)
+{
+	unsigned int i;
+
+	for (i = 0; p->replica && i < REPL_RESYNC_SLOTS; i++) {
+		struct repl_resync_slot *slot = &p->replica->slots[i];
+
+		if (slot->copying && slot->region >= first && slot->region <= last)
+			slot->again = true;
+	}
 }
 
 /**
@@ -148,12 +173,19 @@ static void region_done(struct repl_resync_slot *slot, enum outcome outcome,
 	bool abandoned = slot->abandoned;
 	struct repl_pair *p = slot->to->p;
 
+	if (outcome != REPLICA_FAILED) {
+		repl_replica_took(slot->to, slot->start);
+		if (!abandoned)
+			p->trial -= p->trial > 0;
+	}
 	slot->busy = false;
 	slot->copying = false;
 	slot->abandoned = false;
 	if (abandoned) {
 		repl_late_back(slot->to);
 	} else if (outcome == REPLICA_FAILED) {
+		DMERR("%s: the replica has failed the copy of the region at sector %llu",
+		      dm_device_name(p->md), (u64)slot->region << p->region_shift);
 		repl_replica_failed(p, REPL_REPLICA_IO, ended);
 	} else if (outcome == LOCAL_FAILED) {
 		/* No fault of the replica's. The others first, and not at once. */
@@ -278,15 +310,18 @@ static bool fill_slot(struct repl_pair *p, struct repl_resync_slot *slot)
 		}
 		slot->busy = true;
 	}
-	if (p->writers[slot->region])
-		return false;		/* its last writer calls */
-	slot->copying = true;
 	slot->again = false;
+	if (p->writers[slot->region]) {
+		if (!p->trial)
+			return false;		/* its last writer calls */
+		slot->again = true;
+	}
+	slot->copying = true;
 	slot->discard = test_bit(slot->region, p->discarded);
 	slot->start = jiffies;
 	if (!p->watching) {
 		p->watching = true;
-		queue_delayed_work(p->wq, &p->timeout_work, p->timeout);
+		queue_delayed_work(p->wq, &p->timeout_work, repl_patience(p));
 	}
 	return true;
 }
@@ -327,7 +362,7 @@ void repl_resync_work(struct work_struct *work)
 	for (i = 0; i < REPL_RESYNC_SLOTS; i++)
 		busy += to->slots[i].busy;
 	if (is_wanted(to) && !p->nr_dirty && !busy) {
-		p->retry_seconds = 1;
+		p->trial = 0;
 		repl_pair_set_sync(p, REPL_INSYNC);
 	}
 	spin_unlock_irq(&p->lock);
@@ -336,6 +371,59 @@ void repl_resync_work(struct work_struct *work)
 /*
  * After a failure
  */
+
+/**
+ * repl_replica_proven - has the replica been in sync for long?
+ * @p: the pair
+ *
+ * If not, a failure is one more of those before, and not the first one.
+ *
+ * Context: any; p->lock held.
+ */
+bool repl_replica_proven(struct repl_pair *p)
+{
+	return p->sync == REPL_INSYNC &&
+		ktime_get_seconds() >= p->insync_since + MAX_RETRY_SECONDS;
+}
+
+/**
+ * repl_replica_took - a replica has answered, if late
+ * @to: the replica
+ * @start: jiffies; since when it had to
+ *
+ * A replica that is slow, but within its timeout, is given twice the time that it needs. So
+ * it becomes proven after a few failures, and each that is to follow has to be slower than that.
+ *
+ * Context: any; p->lock held.
+ */
+void repl_replica_took(struct repl_replica *to, unsigned long start)
+{
+	unsigned long took = jiffies - start;
+	struct repl_pair *p = to->p;
+
+	if (to == p->replica && took < p->timeout)
+		p->slowest = max(p->slowest, took);
+}
+
+/**
+ * repl_patience - how long a writer waits for the replica
+ * @p: the pair
+ *
+ * After a wait for the whole timeout in vain, and until the replica is proven, no writer waits
+ * longer than a second, or than a slow replica needs.
+ *
+ * Context: any; p->lock held.
+ * Return: jiffies.
+ */
+unsigned long repl_patience(struct repl_pair *p)
+{
+	unsigned long patience;
+
+	if (likely(!p->stalled) || repl_replica_proven(p))
+		return p->timeout;
+	patience = max((unsigned long)HZ, 2 * p->slowest);
+	return min(patience, p->timeout);
+}
 
 /**
  * repl_retry - see some time whether the replica answers again
@@ -355,10 +443,29 @@ static bool is_lost(struct repl_pair *p)
 		!repl_late_io(p);
 }
 
+/*
+ * Where to ask whether the replica answers: in a dirty region, if there is one, and in
+ * another place than before, for it may have a sector that cannot be read. p->lock held.
+ */
+static sector_t probe_sector(struct repl_pair *p)
+{
+	u32 region = find_next_bit(p->dirty, p->nr_regions, p->resync_next), pages;
+
+	if (region >= p->nr_regions)
+		region = find_first_bit(p->dirty, p->nr_regions);
+	if (region >= p->nr_regions)
+		region = 0;
+	p->resync_next = region + 1;
+	pages = max_t(sector_t, repl_region_len(p, region) >> PAGE_SECTORS_SHIFT, 1);
+	return ((sector_t)region << p->region_shift) +
+		((p->nr_probes++ % pages) << PAGE_SECTORS_SHIFT);
+}
+
 static void retry_work(struct work_struct *work)
 {
 	struct repl_pair *p = container_of(to_delayed_work(work), struct repl_pair, retry_work);
-	bool may, wanted, answers;
+	bool may, wanted, answers, stalled;
+	sector_t sector;
 
 	spin_lock_irq(&p->lock);
 	wanted = p->resync_wanted;
@@ -366,18 +473,22 @@ static void retry_work(struct work_struct *work)
 	if (may) {
 		p->retry_seconds = min(2 * p->retry_seconds, MAX_RETRY_SECONDS);
 		p->resync_wanted = false;
+		sector = probe_sector(p);
+		stalled = p->stalled;
 	}
 	spin_unlock_irq(&p->lock);
 	if (!may)
 		return;
 
-	answers = !repl_forward_probe(p);
+	answers = !repl_forward_probe(p, sector, stalled);
 	spin_lock_irq(&p->lock);
 	if (p->suspended) {
 		p->resync_wanted |= wanted;	/* after the resume */
 	} else if (!answers) {
 		repl_retry(p);
 	} else if (is_lost(p)) {
+		if (p->stalled)
+			p->trial = min(p->nr_dirty, TRIAL_REGIONS);
 		repl_pair_set_sync(p, REPL_RESYNC);
 		repl_resync_kick(p);
 	}
