@@ -165,7 +165,7 @@ says_like 3 "dmrepctl: metadata device $M: it has a set in stage running, whose 
 says 3 "dmrepctl: metadata device $M: its set has chunks of 4 KiB; take that, or, if it is not needed any more, dmrepctl format $M" \
 	"${create[@]}" -m $M -c 8K
 dm_linear short $S 0 8184
-says 3 "dmrepctl: metadata device $M: it belongs to a secondary of 8192 sectors, not 8184; if it is not needed any more, dmrepctl format $M" \
+says 3 "dmrepctl: metadata device $M: it belongs to a secondary of 8192 sectors, not 8184; if /dev/mapper/short is its disk, make that as long as it was" \
 	create secondary view -s /dev/mapper/short -a $A -H $H -m $M
 says_like 1 "dmrepctl: active device /dev/mapper/short: it has 4 MiB \(8184 sectors\), and has to be as long.*" \
 	create secondary view -s $other -a /dev/mapper/short -H $H -m $M

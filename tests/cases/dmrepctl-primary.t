@@ -45,7 +45,7 @@ says 2 "dmrepctl: $L: it is given twice, as local and as replica; they are diffe
 
 diag "sizes"
 dm_linear short $other 0 32760
-says 1 "dmrepctl: replica device /dev/mapper/short: it has 16 MiB (32760 sectors), and has to be as long as the local one, 16 MiB (32768 sectors); it may be longer" \
+says 1 "dmrepctl: replica device /dev/mapper/short: it has 16 MiB (32760 sectors), and has to be as long as the primary, 16 MiB (32768 sectors); it may be longer" \
 	create primary p -l $L -r /dev/mapper/short -m none
 says 0 "0 32760 replication primary - /dev/mapper/short $R 2048" \
 	create primary p -l /dev/mapper/short -r $R -m none -n

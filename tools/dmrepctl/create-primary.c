@@ -14,6 +14,7 @@ const struct option_spec create_primary_options[] = {
 	{ "local", 'l', "DEVICE", "the disk here; or none" },
 	{ "replica", 'r', "DEVICE", "the disk there" },
 	{ "metadata", 'm', "DEVICE", "where dirty regions are kept; or none" },
+	{ "size", 0, "SIZE", "of the primary, if it is to be shorter than its disks" },
 	{ "region-size", 0, "SIZE", "a power of two from 64K to 4M (1M)" },
 	{ "manual-start", 0, NULL, "wait for dmrepctl start" },
 	{ "insync", 0, NULL, "the disks are equal already" },
@@ -67,20 +68,19 @@ static enum outcome check_filter(const struct plan *plan)
 
 static enum outcome check_devices(const struct plan *plan)
 {
-	const struct block_device *disk = plan_disk(plan), *replica = &plan->devices[REPLICA];
+	const struct block_device *replica = &plan->devices[REPLICA];
 	char has[SIZE_TEXT_BYTES], needs[SIZE_TEXT_BYTES];
 	enum outcome outcome = check_filter(plan);
 
 	if (outcome)
 		return outcome;
-	if (replica->sectors >= disk->sectors) {
+	if (replica->sectors >= plan->len) {
 		warn_of_cache(replica);
 		return DONE;
 	}
-	return error(FAILED, "replica device %s: it has %s (%llu sectors), and has to be as long as the local one, %s (%llu sectors); it may be longer",
+	return error(FAILED, "replica device %s: it has %s (%llu sectors), and has to be as long as the primary, %s (%llu sectors); it may be longer",
 		     replica->path, format_size(replica->sectors * SECTOR_BYTES, has),
-		     replica->sectors, format_size(disk->sectors * SECTOR_BYTES, needs),
-		     disk->sectors);
+		     replica->sectors, format_size(plan->len * SECTOR_BYTES, needs), plan->len);
 }
 
 /* The local device has what is to be replicated; the replica is what is overwritten. */

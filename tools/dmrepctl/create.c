@@ -16,6 +16,7 @@ const struct option_spec create_secondary_options[] = {
 	{ "active", 'a', "DEVICE", "for what is written to the view" },
 	{ "hidden", 'H', "DEVICE", "for old content of the secondary" },
 	{ "metadata", 'm', "DEVICE", "what survives a reboot; or none" },
+	{ "size", 0, "SIZE", "of the view, if it is to be shorter than its disks" },
 	{ "chunk-size", 'c', "SIZE", "a power of two from 4K to 1M (4K)" },
 	{ "manual-start", 0, NULL, "wait for dmrepctl start" },
 	{ "no-discard", 0, NULL, "keep the space of what a checkpoint drops" },
@@ -74,17 +75,16 @@ static enum outcome parse(const struct invocation *in, struct plan *plan)
 
 static enum outcome check_devices(const struct plan *plan)
 {
-	const struct block_device *disk = plan_disk(plan), *store;
+	const struct block_device *store;
 	char has[SIZE_TEXT_BYTES], needs[SIZE_TEXT_BYTES];
 
 	for (store = &plan->devices[ACTIVE]; store <= &plan->devices[HIDDEN]; store++)
-		if (store->sectors < disk->sectors)
-			return error(FAILED, "%s device %s: it has %s (%llu sectors), and has to be as long as the secondary, %s (%llu sectors)",
+		if (store->sectors < plan->len)
+			return error(FAILED, "%s device %s: it has %s (%llu sectors), and has to be as long as the view, %s (%llu sectors)",
 				     store->role, store->path,
 				     format_size(store->sectors * SECTOR_BYTES, has),
 				     store->sectors,
-				     format_size(disk->sectors * SECTOR_BYTES, needs),
-				     disk->sectors);
+				     format_size(plan->len * SECTOR_BYTES, needs), plan->len);
 	return DONE;
 }
 

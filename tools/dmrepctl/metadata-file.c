@@ -60,6 +60,11 @@ u64 metadata_need(u64 len, u32 chunk_sectors)
 	return repl_meta_size(len, chunk_sectors);
 }
 
+u32 metadata_checksum(const char *text)
+{
+	return crc32c(~0, text, strlen(text));
+}
+
 static bool read_all(int fd, void *buffer, size_t bytes, u64 offset)
 {
 	u8 *at = buffer;

@@ -53,6 +53,9 @@ const char *metadata_error_name(unsigned int nr);
 /* How many sectors the metadata of such a disk needs; as the target says it. */
 u64 metadata_need(u64 len, u32 chunk_sectors);
 
+/* As those on the device, of a text. */
+u32 metadata_checksum(const char *text);
+
 /*
  * Read the superblock of a device of so many sectors. Unless it is METADATA_SET or
  * METADATA_BLANK there is a sentence in @why; @super is filled in for a set alone.

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "identity.h"
 #include "plan.h"
 #include "stale.h"
 #include "units.h"
@@ -40,6 +41,23 @@ static enum outcome parse_unit(const struct invocation *in, const struct unit *u
 	return error(WRONG_USAGE, "%s %s: it is a power of two from %s to %s",
 		     option_label(unit->option, label), text, format_size(min, least),
 		     format_size(max, most));
+}
+
+/* Of the view or primary; without the option there is none. */
+static enum outcome parse_length(const struct invocation *in, u64 *sectors)
+{
+	const char *text = option(in, "size");
+	char label[LABEL_BYTES];
+	u64 bytes;
+
+	*sectors = 0;
+	if (!text)
+		return DONE;
+	if (!parse_size(text, &bytes) || !bytes || bytes % SECTOR_BYTES)
+		return error(WRONG_USAGE, "%s %s: it is a number of whole sectors, of %u bytes each",
+			     option_label("size", label), text, SECTOR_BYTES);
+	*sectors = bytes / SECTOR_BYTES;
+	return DONE;
 }
 
 enum outcome check_name(const char *name)
@@ -89,6 +107,8 @@ enum outcome plan_parse(const struct invocation *in, const struct plan_kind *kin
 	if (!outcome)
 		outcome = parse_unit(in, &kind->unit, &plan->unit_sectors);
 	if (!outcome)
+		outcome = parse_length(in, &plan->size);
+	if (!outcome)
 		outcome = check_name(plan->name);
 	for (i = 0; !outcome && i < kind->nr_devices; i++) {
 		outcome = need(in, kind->roles[i], &path);
@@ -122,6 +142,25 @@ const struct block_device *plan_disk(const struct plan *plan)
 	return disk->path ? disk : &plan->devices[plan->kind->second_disk];
 }
 
+/*
+ * As long as it was, if the metadata is known to belong to this disk, which may have grown.
+ * Whatever is wrong with the metadata is said later.
+ */
+static void take_length(struct plan *plan)
+{
+	const struct block_device *disk = plan_disk(plan);
+	struct metadata_super super;
+	char why[256];
+
+	plan->len = plan->size ? plan->size : disk->sectors;
+	put_identity(plan->uuid, disk);
+	if (!plan->size && plan->devices[PLAN_METADATA].path &&
+	    look_at_metadata(&plan->devices[PLAN_METADATA], &super, why,
+			     sizeof(why)) == METADATA_SET &&
+	    super.len < disk->sectors && has_identity(super.view, disk))
+		plan->len = super.len;
+}
+
 enum outcome plan_look(struct plan *plan)
 {
 	enum outcome outcome = DONE;
@@ -131,8 +170,10 @@ enum outcome plan_look(struct plan *plan)
 		if (plan->devices[i].path)
 			outcome = look_at_device(plan->kind->roles[i], plan->devices[i].path,
 						 &plan->devices[i]);
-	plan->len = plan_disk(plan)->sectors;
-	return outcome ? outcome : check_different(plan);
+	if (outcome)
+		return outcome;
+	take_length(plan);
+	return check_different(plan);
 }
 
 static enum outcome check_unit(const struct plan *plan)
@@ -142,7 +183,7 @@ static enum outcome check_unit(const struct plan *plan)
 	char needs[SIZE_TEXT_BYTES], label[LABEL_BYTES];
 	u64 sectors = plan->unit_sectors;
 
-	while (disk->sectors > sectors * unit->max_number)
+	while (plan->len > sectors * unit->max_number)
 		sectors *= 2;
 	if (sectors == plan->unit_sectors)
 		return DONE;
@@ -179,19 +220,60 @@ static enum outcome check_metadata_size(const struct plan *plan)
 		     format_size(fits * (u64)SECTOR_BYTES, larger));
 }
 
+/* How to ask for so many sectors, here or in the file. */
+static const char *size_words(u64 sectors, char text[LABEL_BYTES])
+{
+	snprintf(text, LABEL_BYTES, error_is_about_file() ? "size = \"%llus\"" : "--size %llus",
+		 sectors);
+	return text;
+}
+
+/* Nothing here says how to have it formatted: it may be needed. */
+static enum outcome check_length(const struct plan *plan, u64 len)
+{
+	const char *disk = plan_disk(plan)->path, *kind = plan->kind->name;
+	const char *path = plan->devices[PLAN_METADATA].path;
+	char words[LABEL_BYTES];
+
+	if (len == plan->len)
+		return DONE;
+	size_words(len, words);
+	if (plan->size)
+		return error(REFUSED, "metadata device %s: it belongs to a %s of %llu sectors, not %llu; if %s is its disk, take %s",
+			     path, kind, len, plan->len, disk, words);
+	if (len > plan->len)
+		return error(REFUSED, "metadata device %s: it belongs to a %s of %llu sectors, not %llu; if %s is its disk, make that as long as it was",
+			     path, kind, len, plan->len, disk);
+	return error(REFUSED, "metadata device %s: it belongs to a %s of %llu sectors, not %llu; if %s is its disk, and has grown, take %s",
+		     path, kind, len, plan->len, disk, words);
+}
+
+static void tell_of_length(const struct plan *plan)
+{
+	const struct block_device *disk = plan_disk(plan);
+	char has[SIZE_TEXT_BYTES], keeps[SIZE_TEXT_BYTES];
+
+	if (plan->size || disk->sectors == plan->len)
+		return;
+	warning("%s device %s: it has grown to %s (%llu sectors); %s stays as long as it was, %s (%llu sectors)",
+		disk->role, disk->path, format_size(disk->sectors * SECTOR_BYTES, has),
+		disk->sectors, plan->name, format_size(plan->len * SECTOR_BYTES, keeps), plan->len);
+}
+
 /* What was there is of this kind and size and with these chunks, or another one's. */
 static enum outcome check_set(struct plan *plan, const struct metadata_super *super)
 {
 	const char *path = plan->devices[PLAN_METADATA].path, *kind = plan->kind->name;
 	bool primary = plan->kind->mode == MODE_PRIMARY;
 	char unit[SIZE_TEXT_BYTES], lacks[STALE_BYTES];
+	enum outcome outcome;
 
 	if (super->primary != primary)
 		return error(REFUSED, "metadata device %s: it belongs to a %s, not a %s; if it is not needed any more, dmrepctl format %s",
 			     path, super->primary ? "primary" : "secondary", kind, path);
-	if (super->len != plan->len)
-		return error(REFUSED, "metadata device %s: it belongs to a %s of %llu sectors, not %llu; if it is not needed any more, dmrepctl format %s",
-			     path, kind, super->len, plan->len, path);
+	outcome = check_length(plan, super->len);
+	if (outcome)
+		return outcome;
 	if (super->chunk_sectors != plan->unit_sectors)
 		return error(REFUSED, "metadata device %s: its %s has %s of %s; take that, or, if it is not needed any more, dmrepctl format %s",
 			     path, primary ? kind : "set", plan->kind->unit.plural,
@@ -216,7 +298,11 @@ static enum outcome check_metadata(struct plan *plan)
 	switch (look_at_metadata(metadata, &super, why, sizeof(why))) {
 	case METADATA_SET:
 		outcome = check_set(plan, &super);
-		return outcome ? outcome : check_metadata_size(plan);
+		if (!outcome)
+			outcome = check_metadata_size(plan);
+		if (!outcome)
+			tell_of_length(plan);
+		return outcome;
 	case METADATA_BLANK:
 		outcome = check_metadata_size(plan);
 		return outcome || plan->force ? outcome : check_signature(metadata);
@@ -237,11 +323,15 @@ static enum outcome check_metadata(struct plan *plan)
 enum outcome plan_check(struct plan *plan)
 {
 	const struct block_device *disk = plan_disk(plan);
+	char words[LABEL_BYTES];
 	enum outcome outcome;
 	unsigned int i;
 
 	if (!disk->sectors)
 		return error(FAILED, "%s device %s: it is empty", disk->role, disk->path);
+	if (plan->len > disk->sectors)
+		return error(FAILED, "%s device %s: it has %llu sectors, fewer than %s",
+			     disk->role, disk->path, disk->sectors, size_words(plan->len, words));
 	outcome = plan->kind->check_devices(plan);
 	if (!outcome)
 		outcome = check_unit(plan);

@@ -53,6 +53,7 @@ struct plan {
 	const char *words[MAX_TABLE_WORDS];
 	unsigned int nr_words;
 	bool force, insync;
+	u64 size;				/* sectors that were asked for; 0: none */
 	u64 len;				/* sectors */
 	bool comes_back;			/* the metadata has it */
 	char uuid[UUID_BYTES];
@@ -67,7 +68,7 @@ enum outcome plan_make(const struct plan *plan);
 /* As the target takes it, with paths; or as it shows it, with numbers of devices. */
 void plan_table(const struct plan *plan, bool numbers, char table[TABLE_BYTES]);
 
-/* The disk that the length is of. */
+/* The disk that the length is of, if nothing else says how long it is. */
 const struct block_device *plan_disk(const struct plan *plan);
 
 /* For whatever is created. */

@@ -221,6 +221,8 @@ static enum outcome check_section(struct section *section)
 	enum outcome outcome = is_up ? check_as_described(plan, &view) : plan_check(plan);
 	unsigned int i;
 
+	if (!outcome && is_up)
+		plan->len = view.len;
 	for (i = 0; !outcome && i < section->nr_ingresses; i++)
 		if (name_is_taken(section->ingresses[i]))
 			outcome = check_ingress(section->ingresses[i], is_up ? &view : NULL);
