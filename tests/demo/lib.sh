@@ -284,14 +284,16 @@ boot() {
 			exportname = /dev/mapper/ingress
 			flush = true
 			fua = true
+			trim = true
 	END
 }
 
-# The same three commands, whatever was before.
+# The same commands, whatever was before.
 standby_up() {
 	create standby secondary view --secondary /dev/standby/disk --active /dev/standby/active \
 		--hidden /dev/standby/hidden --metadata /dev/standby/metadata
 	create standby ingress ingress --top view
+	show standby "" sysctl -q vm.dirty_bytes=268435456 vm.dirty_background_bytes=67108864
 	show standby "" nbd-server -C /run/nbd.conf -p /run/nbd.pid
 }
 
