@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 300
+# timeout: 600
 #
 # Disks that have grown since the devices on them were made: up and create make these again
 # with the length that they had. But not with metadata that may be another disk's, for that of
