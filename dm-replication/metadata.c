@@ -69,7 +69,7 @@ struct repl_meta {
 	struct super super;		/* as it is on disk */
 	u32 seed;			/* of the map sectors' checksums */
 	u64 epoch;			/* as in @super */
-	u64 lost[REPL_META_LOST];	/* of that epoch */
+	u64 lost[REPL_META_LOST];	/* of that epoch, as it is on disk */
 	u64 nr_chunks;
 	u32 nr_sectors;			/* of the maps */
 
@@ -228,19 +228,25 @@ static int read_lost(struct repl_meta *meta, const u8 *block, char *why, size_t 
 	return 0;
 }
 
-/* A sector of the list without an entry is all zeroes. */
-static void write_lost(struct repl_meta *meta, u8 *block)
+/*
+ * A sector of the list without an entry is all zeroes.
+ *
+ * A superblock of another epoch is written with the list as it is on disk. That epoch
+ * makes it void; and if the write fails, or is torn so that the superblock is the old
+ * one, that one still has its list.
+ */
+static void write_lost(const struct repl_meta *meta, const u64 *lost, u8 *block)
 {
 	unsigned int i, j;
 
 	for (i = 0; i < REPL_META_LOST_SECTORS; i++) {
 		struct lost_sector *sector = (void *)(block + (1 + i) * SECTOR_BYTES);
-		const u64 *entry = meta->lost + i * REPL_META_LOST_ENTRIES;
+		const u64 *entry = lost + i * REPL_META_LOST_ENTRIES;
 
 		if (!memchr_inv(entry, 0, REPL_META_LOST_ENTRIES * sizeof(*entry)))
 			continue;
 		sector->number = cpu_to_le32(i);
-		sector->epoch = meta->super.epoch;
+		sector->epoch = cpu_to_le64(meta->epoch);
 		for (j = 0; j < REPL_META_LOST_ENTRIES; j++)
 			sector->entry[j] = cpu_to_le64(entry[j]);
 		sector->crc = cpu_to_le32(checksum(meta->seed, sector));
@@ -446,8 +452,8 @@ u64 repl_meta_epoch(struct repl_meta *meta)
 	return meta->epoch;
 }
 
-/* Write the superblock's block, and all else that is dirty; durable. */
-static int write_super(struct repl_meta *meta)
+/* Write the superblock and a list of lost sectors, and all else that is dirty; durable. */
+static int write_super(struct repl_meta *meta, const u64 *lost)
 {
 	struct super *super = &meta->super;
 	struct dm_buffer *buffer;
@@ -461,7 +467,7 @@ static int write_super(struct repl_meta *meta)
 		return PTR_ERR(block);
 	memset(block, 0, BLOCK_BYTES);
 	memcpy(block, super, sizeof(*super));
-	write_lost(meta, block);
+	write_lost(meta, lost, block);
 	dm_bufio_mark_buffer_dirty(buffer);
 	dm_bufio_release(buffer);
 	return dm_bufio_write_dirty_buffers(meta->bufio);
@@ -469,18 +475,21 @@ static int write_super(struct repl_meta *meta)
 
 int repl_meta_set_state(struct repl_meta *meta, const struct repl_meta_state *state)
 {
-	struct super *super = &meta->super;
+	struct super *super = &meta->super, old = *super;
 	int r;
 
-	if (le64_to_cpu(super->epoch) != state->epoch)
-		memset(meta->lost, 0, sizeof(meta->lost));
 	super->epoch = cpu_to_le64(state->epoch);
 	super->stage = cpu_to_le32(state->stage);
 	super->error = cpu_to_le32(state->error);
-	r = write_super(meta);
-	if (!r)
-		meta->epoch = state->epoch;
-	return r;
+	r = write_super(meta, meta->lost);
+	if (r) {
+		*super = old;
+		return r;
+	}
+	if (meta->epoch != state->epoch)
+		memset(meta->lost, 0, sizeof(meta->lost));
+	meta->epoch = state->epoch;
+	return 0;
 }
 
 const u64 *repl_meta_lost(struct repl_meta *meta)
@@ -490,8 +499,11 @@ const u64 *repl_meta_lost(struct repl_meta *meta)
 
 int repl_meta_set_lost(struct repl_meta *meta, const u64 *lost)
 {
-	memcpy(meta->lost, lost, sizeof(meta->lost));
-	return write_super(meta);
+	int r = write_super(meta, lost);
+
+	if (!r)
+		memcpy(meta->lost, lost, sizeof(meta->lost));
+	return r;
 }
 
 int repl_meta_format(struct repl_meta *meta, const struct repl_meta_state *state)

@@ -115,7 +115,10 @@ int repl_meta_load(struct repl_meta *meta,
 /* Make a new device, with empty maps; durable. 0 or a negative errno. */
 int repl_meta_format(struct repl_meta *meta, const struct repl_meta_state *state);
 
-/* Write the superblock alone; durable. 0 or a negative errno. */
+/*
+ * Write the superblock alone; durable. 0, or a negative errno: the device has either
+ * state then, and repl_meta_epoch() is as before.
+ */
 int repl_meta_set_state(struct repl_meta *meta, const struct repl_meta_state *state);
 
 /* The set's UUID, REPL_META_UUID_BYTES of them, new with each format. Does not sleep. */
@@ -128,8 +131,8 @@ u64 repl_meta_epoch(struct repl_meta *meta);
 const u64 *repl_meta_lost(struct repl_meta *meta);
 
 /*
- * Write the list of lost sectors; durable. The next write of another epoch empties it.
- * 0 or a negative errno.
+ * Write the list of lost sectors; durable. When another epoch is durable it is empty.
+ * 0, or a negative errno: then repl_meta_lost() is as before.
  */
 int repl_meta_set_lost(struct repl_meta *meta, const u64 *lost);
 

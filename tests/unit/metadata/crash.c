@@ -5,8 +5,8 @@
  * What commit.c might do with a set is done by chance. Of the writes that are pending
  * at each point any may have reached the disk: all subsets of them are tried if there
  * are few, and some if there are many. Each is opened, and has to be as before the
- * operation that is under way, or as after it: the state as a whole, and the maps
- * sector by sector. Some operations end with one of these disks, and all goes on with
+ * operation that is under way, or as after it: the state as a whole, the maps and
+ * the list of lost sectors sector by sector. Some operations end with one of these disks, and all goes on with
  * what is on it.
  *
  * Usage: crash SEED ROUNDS SECONDS
@@ -28,6 +28,7 @@
 struct content {
 	struct repl_meta_state state;
 	struct repl_meta_maps maps[RIG_SECTORS];
+	u64 lost[REPL_META_LOST];
 };
 
 struct crash {
@@ -55,10 +56,25 @@ static bool same_state(const struct repl_meta_state *a, const struct repl_meta_s
  * What is on a disk
  */
 
+static void check_lost(const struct content *one, const struct content *other)
+{
+	const size_t bytes = REPL_META_LOST_ENTRIES * sizeof(u64);
+	const struct rig *image = &crash->image;
+	u32 i;
+
+	for (i = 0; i < REPL_META_LOST; i += REPL_META_LOST_ENTRIES)
+		check(!memcmp(image->lost + i, one->lost + i, bytes) ||
+		      !memcmp(image->lost + i, other->lost + i, bytes),
+		      "the list of lost sectors is neither as before nor as after, from %u on",
+		      i);
+}
+
 static void check_sectors(const struct content *one, const struct content *other)
 {
 	const struct rig *image = &crash->image;
 	u32 i;
+
+	check_lost(one, other);
 
 	for (i = 0; i < image->nr_sectors; i++)
 		check(!memcmp(&image->maps[i], &one->maps[i], sizeof(image->maps[i])) ||
@@ -103,6 +119,7 @@ static void choose(void)
 	memcpy(crash->chosen, image->disk->data, image->disk->sectors * DISK_SECTOR);
 	crash->chosen_content.state = image->state;
 	memcpy(crash->chosen_content.maps, image->maps, sizeof(image->maps));
+	memcpy(crash->chosen_content.lost, image->lost, sizeof(image->lost));
 }
 
 /* The image's disk has been made. */
@@ -288,14 +305,16 @@ static void format(void)
 	end(repl_meta_format(crash->rig.meta, &crash->after.state));
 }
 
-/* Maps of another epoch are empty. */
+/* Maps and lists of another epoch are empty. */
 static void set_state(enum repl_stage stage, u64 epoch)
 {
 	crash->after.state.stage = stage;
 	if (fake_one_in(4))
 		crash->after.state.error = fake_below(REPL_NR_ERRORS);
-	if (epoch != crash->before.state.epoch)
+	if (epoch != crash->before.state.epoch) {
 		memset(crash->after.maps, 0, sizeof(crash->after.maps));
+		memset(crash->after.lost, 0, sizeof(crash->after.lost));
+	}
 	crash->after.state.epoch = epoch;
 	begin();
 	end(repl_meta_set_state(crash->rig.meta, &crash->after.state));
@@ -358,13 +377,32 @@ static void replace(bool merging)
 	commit();
 }
 
+/* Sectors that nobody can read, and others that were written again. */
+static void set_lost(void)
+{
+	struct rig *rig = &crash->rig;
+	unsigned int i;
+
+	check(!memcmp(repl_meta_lost(rig->meta), crash->before.lost, sizeof(crash->before.lost)),
+	      "another list than the one on the disk");
+	rig_random_lost(crash->after.lost);
+	for (i = 0; i < REPL_META_LOST; i++) {
+		if (fake_one_in(2))
+			crash->after.lost[i] |= crash->before.lost[i];
+	}
+	begin();
+	end(repl_meta_set_lost(rig->meta, crash->after.lost));
+}
+
 static void operate(void)
 {
 	const struct repl_meta_state *state = &crash->before.state;
-	unsigned int dice = fake_below(16);
+	unsigned int dice = fake_below(20);
 
 	if (dice == 0) {
 		rig_reopen(&crash->rig);
+	} else if (dice >= 16) {
+		set_lost();
 	} else if (state->stage == REPL_RUNNING) {
 		if (dice <= 7)
 			add_hidden();

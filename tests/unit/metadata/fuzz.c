@@ -24,6 +24,7 @@ static struct {
 	{ "belongs to a set with chunks of", 0 },
 	{ "belongs to the view with UUID", 0 },
 	{ "makes no sense", 0 },
+	{ "list of lost sectors is damaged", 0 },
 	{ "damaged: the checksum is wrong", 0 },
 	{ "it is another one", 0 },
 	{ "its epoch is yet to come", 0 },

@@ -41,6 +41,8 @@ int rig_open(struct rig *rig)
 					  &rig->state, rig->why, sizeof(rig->why)));
 	check(!r == !!meta, "%d and %p", r, (void *)meta);
 	rig->meta = meta;
+	if (meta)
+		memcpy(rig->lost, repl_meta_lost(meta), sizeof(rig->lost));
 	return r;
 }
 
@@ -80,6 +82,15 @@ void rig_state(struct rig *rig, enum repl_stage stage, u64 epoch)
 	r = repl_meta_set_state(rig->meta, &rig->state);
 	check(!r, "%d", r);
 	check(repl_meta_epoch(rig->meta) == epoch, "%llu", repl_meta_epoch(rig->meta));
+}
+
+void rig_random_lost(u64 *lost)
+{
+	unsigned int i;
+
+	memset(lost, 0, REPL_META_LOST * sizeof(*lost));
+	for (i = fake_below(16); i; i--)
+		lost[fake_below(REPL_META_LOST)] = fake_random();
 }
 
 void rig_format(struct rig *rig, u64 nr_chunks)

@@ -48,6 +48,7 @@ struct rig {
 	unsigned int nr_loaded;
 	u32 last_loaded;
 	struct repl_meta_maps maps[RIG_SECTORS];
+	u64 lost[REPL_META_LOST];	/* as it was opened */
 	char why[256];
 };
 
@@ -62,6 +63,9 @@ void rig_close(struct rig *rig);
 
 /* A set_state that has to succeed. */
 void rig_state(struct rig *rig, enum repl_stage stage, u64 epoch);
+
+/* A list of lost sectors with random entries in random places. */
+void rig_random_lost(u64 *lost);
 
 /* So many chunks of 4 KiB: opened, and formatted in stage running, epoch 1. */
 void rig_format(struct rig *rig, u64 nr_chunks);

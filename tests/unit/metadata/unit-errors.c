@@ -63,6 +63,18 @@ static int run_state(struct rig *rig)
 	return r;
 }
 
+static int run_lost(struct rig *rig)
+{
+	u64 lost[REPL_META_LOST] = { 0x10001 };
+	int r;
+
+	lost[REPL_META_LOST - 1] = 0x20002;
+	r = repl_meta_set_lost(rig->meta, lost);
+	check(!memcmp(repl_meta_lost(rig->meta), r ? rig->lost : lost, sizeof(lost)),
+	      "%d, and another list", r);
+	return r;
+}
+
 static const struct step step[] = {
 	{ "open", run_open, false, true },
 	{ "load", run_load, false, true },
@@ -70,12 +82,14 @@ static const struct step step[] = {
 	{ "add hidden", run_add_hidden, true, false },
 	{ "replace", run_replace, true, false },
 	{ "set state", run_state, true, false },
+	{ "set lost", run_lost, true, false },
 };
 
-/* Formatted, with every other map sector in use. */
+/* Formatted, with every other map sector in use, and a list of lost sectors. */
 static void prepare(struct rig *rig)
 {
 	struct repl_meta_maps maps;
+	u64 lost[REPL_META_LOST];
 	u32 number;
 
 	rig_format(rig, CHUNKS);
@@ -85,6 +99,8 @@ static void prepare(struct rig *rig)
 		check(!repl_meta_replace(rig->meta, number, &maps, true), "failed");
 	}
 	check(!repl_meta_commit(rig->meta), "failed");
+	rig_random_lost(lost);
+	check(!repl_meta_set_lost(rig->meta, lost), "failed");
 }
 
 /* How it is after the step has been done without an error. */
@@ -97,17 +113,30 @@ static void expect_after(const struct step *step, struct rig *after)
 	rig_reopen(after);
 }
 
+/* A sector of the list may be written, and another not. */
+static void check_lost(const struct rig *rig, const struct rig *one, const struct rig *other)
+{
+	const size_t bytes = REPL_META_LOST_ENTRIES * sizeof(u64);
+	u32 i;
+
+	for (i = 0; i < REPL_META_LOST; i += REPL_META_LOST_ENTRIES)
+		check(!memcmp(rig->lost + i, one->lost + i, bytes) ||
+		      !memcmp(rig->lost + i, other->lost + i, bytes),
+		      "a third list of lost sectors, from %u on", i);
+}
+
 static void check_either(const struct rig *rig, const struct rig *before,
 			 const struct rig *after)
 {
 	bool old = rig->state.epoch == before->state.epoch;
+	bool same = after->state.epoch == before->state.epoch;
 	const struct rig *state = old ? before : after;
 	u32 i;
 
 	check(!memcmp(&rig->state, &state->state, sizeof(rig->state)), "a third state");
+	check_lost(rig, state, same ? after : state);
 	for (i = 0; i < SECTORS; i++) {
-		if (after->state.epoch == before->state.epoch &&
-		    !memcmp(&rig->maps[i], &after->maps[i], sizeof(rig->maps[i])))
+		if (same && !memcmp(&rig->maps[i], &after->maps[i], sizeof(rig->maps[i])))
 			continue;
 		check(!memcmp(&rig->maps[i], &state->maps[i], sizeof(rig->maps[i])),
 		      "map sector %u has third content", i);

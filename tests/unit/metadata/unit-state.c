@@ -306,6 +306,87 @@ static void lost(void)
 	rig_destroy(&rig);
 }
 
+/* Power is lost while the block of the superblock is written: some sectors are old. */
+static void lost_torn(void)
+{
+	u64 list[REPL_META_LOST] = { 0 };
+	u8 super[DISK_SECTOR];
+	struct rig rig;
+
+	list[0] = 0x1234560002;
+	rig_format(&rig, CHUNKS);
+	check(!repl_meta_set_lost(rig.meta, list), "failed");
+	memcpy(super, rig.disk->data, DISK_SECTOR);
+	rig_state(&rig, REPL_RUNNING, 2);
+	rig_close(&rig);
+	memcpy(rig.disk->data, super, DISK_SECTOR);
+	rig_reopen(&rig);
+	check(rig.state.epoch == 1, "epoch %llu", rig.state.epoch);
+	check(!memcmp(rig.lost, list, sizeof(list)),
+	      "the epoch is the old one, and its list is gone");
+	rig_destroy(&rig);
+}
+
+/* A new epoch could not be written; so the failover that follows is one of the old. */
+static void lost_failed_epoch(void)
+{
+	static const enum disk_io io[] = { DISK_WRITE, DISK_FLUSH };
+	struct repl_meta_state state = { 2, REPL_RUNNING, REPL_NO_ERROR };
+	u64 list[REPL_META_LOST] = { 0 };
+	struct rig rig;
+	unsigned int i;
+
+	list[0] = 0x1234560002;
+	for (i = 0; i < ARRAY_SIZE(io); i++) {
+		rig_format(&rig, CHUNKS);
+		check(!repl_meta_set_lost(rig.meta, list), "failed");
+		disk_fail(rig.disk, io[i], 1);
+		check(repl_meta_set_state(rig.meta, &state), "it did not fail");
+		check(!memcmp(repl_meta_lost(rig.meta), list, sizeof(list)), "another list");
+		rig_state(&rig, REPL_FAILOVER, 1);
+		rig_reopen(&rig);
+		check(rig.state.epoch == 1, "epoch %llu", rig.state.epoch);
+		check(!memcmp(rig.lost, list, sizeof(list)), "its list is gone");
+		rig_destroy(&rig);
+	}
+}
+
+/* So it is if another list is written after it. */
+static void lost_failed_epoch_then_list(void)
+{
+	struct repl_meta_state state = { 2, REPL_RUNNING, REPL_NO_ERROR };
+	u64 list[REPL_META_LOST] = { 0x1234560002 };
+	struct rig rig;
+
+	rig_format(&rig, CHUNKS);
+	disk_fail(rig.disk, DISK_WRITE, 1);
+	check(repl_meta_set_state(rig.meta, &state), "it did not fail");
+	check(!repl_meta_set_lost(rig.meta, list), "failed");
+	rig_reopen(&rig);
+	check(rig.state.epoch == 1, "epoch %llu", rig.state.epoch);
+	check(!memcmp(rig.lost, list, sizeof(list)), "the list is not that epoch's");
+	rig_destroy(&rig);
+}
+
+/* A list is of its epoch alone, also if the next one has lost other sectors. */
+static void lost_next_epoch(void)
+{
+	u64 list[REPL_META_LOST] = { 0 };
+	struct rig rig;
+
+	list[0] = 0x1234560002;
+	list[REPL_META_LOST - 1] = 0x10080;
+	rig_format(&rig, CHUNKS);
+	check(!repl_meta_set_lost(rig.meta, list), "failed");
+	rig_state(&rig, REPL_RUNNING, 2);
+	check(!memchr_inv(repl_meta_lost(rig.meta), 0, sizeof(list)), "the epoch did not end it");
+	list[0] = 0;
+	check(!repl_meta_set_lost(rig.meta, list), "failed");
+	rig_reopen(&rig);
+	check(!memcmp(rig.lost, list, sizeof(list)), "another list");
+	rig_destroy(&rig);
+}
+
 /* Of a sentence that is longer than its place there is as much as fits. */
 static void short_sentence(void)
 {
@@ -336,6 +417,10 @@ const struct unit_test unit_state[] = {
 	{ "version", version },
 	{ "kind", kind },
 	{ "lost", lost },
+	{ "lost-failed-epoch", lost_failed_epoch },
+	{ "lost-failed-epoch-then-list", lost_failed_epoch_then_list },
+	{ "lost-next-epoch", lost_next_epoch },
+	{ "lost-torn", lost_torn },
 	{ "short-sentence", short_sentence },
 	{ NULL, NULL }
 };
