@@ -14,24 +14,117 @@
  * that a primary that was stopped would be taken for one in sync.
  */
 #include <linux/blkdev.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
 #include "metadata.h"
 #include "primary.h"
 
+#define MAX_TELL_SECONDS	64U
+
+/* What the device is to the pair. The last two are an operator's word. */
+enum log_mode {
+	LOG_RW,
+	LOG_FAIL,			/* writes to regions that it may call clean fail */
+	LOG_ABANDONED,			/* nothing waits for it, and it may call anything clean */
+	LOG_OFF,			/* nothing waits for it, and it calls nothing clean */
+};
+
+/*
+ * A metadata device. A pair uses the one of the table that was resumed last. While that
+ * works no table may have another; when it has failed the next table's takes its place.
+ */
 struct repl_log {
-	struct repl_pair *p;
+	struct repl_pair *p;		/* constant */
+	dev_t nr;			/* constant */
 	struct work_struct work;
-	struct bio_list waiting;	/* p->lock */
-	unsigned long *stale;		/* p->lock; map sectors that are not as on the device */
-	u32 nr_sectors;
-	bool failed;			/* written under lock, read anywhere */
+	struct delayed_work tell_work;
+	struct list_head list;		/* p->tables_lock; p->logs */
+	unsigned int nr_tables;		/* p->tables_lock; that have it */
+
+	enum log_mode mode;		/* p->lock, up to the next lock */
+	u8 uuid[REPL_META_UUID_BYTES];	/* changed under lock too */
+	struct bio_list waiting;	/* for a commit */
+	struct bio_list committing;	/* for the one that is under way */
+	unsigned long *stale;		/* map sectors that are not as on the device */
+	u32 nr_sectors;			/* constant */
 
 	struct mutex lock;		/* what follows; inside admin, outside p->lock */
-	struct repl_meta *meta;
+	struct block_device *bdev;	/* NULL: no table has it any more */
+	struct repl_meta *meta;		/* NULL: not open */
 	struct repl_meta_state state;	/* as it is on the device */
+	bool distrusted;		/* what it says is too old, till the next commit */
+	unsigned int tell_seconds;	/* till the next attempt */
 };
+
+static enum log_mode mode_of(struct repl_log *log)
+{
+	return READ_ONCE(log->mode);
+}
+
+/* p->lock held. */
+static void set_mode(struct repl_log *log, enum log_mode mode)
+{
+	struct repl_pair *p = log->p;
+
+	lockdep_assert_held(&p->lock);
+	WRITE_ONCE(log->mode, mode);
+	if (p->log != log)
+		return;
+	WRITE_ONCE(p->logging, mode == LOG_RW || mode == LOG_FAIL);
+	schedule_work(&p->event_work);
+}
+
+/*
+ * Opening
+ */
+
+/* log->lock held, or nobody else has it. */
+static void close_meta(struct repl_log *log)
+{
+	if (log->meta)
+		repl_meta_close(log->meta);
+	log->meta = NULL;
+}
+
+/*
+ * What the device has now, in @state, and not what is cached of it. log->lock held, or
+ * nobody else has it. 0, or a negative errno with a sentence in @why.
+ */
+static int open_meta(struct repl_log *log, struct repl_meta_state *state, char *why, size_t len)
+{
+	struct repl_pair *p = log->p;
+	char name[DM_UUID_LEN] = "";
+	struct repl_meta_geometry geometry = {
+		.kind = REPL_META_PRIMARY,
+		.len = p->len,
+		.chunk_sectors = p->region_sectors,
+		.view = name,
+	};
+	unsigned int flags;
+	int r;
+
+	close_meta(log);
+	if (!log->bdev) {
+		snprintf(why, len, "no table has it any more");
+		return -ENODEV;
+	}
+	dm_copy_name_and_uuid(p->md, NULL, name);
+	/* The pair may be suspended: no memory that waits for a write to it. */
+	flags = memalloc_noio_save();
+	r = repl_meta_open(log->bdev, bdev_nr_sectors(log->bdev), &geometry, &log->meta, state,
+			   why, len);
+	memalloc_noio_restore(flags);
+	if (r)
+		log->meta = NULL;
+	return r;
+}
+
+static bool has_uuid(struct repl_log *log)
+{
+	return !memcmp(repl_meta_uuid(log->meta), log->uuid, sizeof(log->uuid));
+}
 
 /*
  * Commits
@@ -53,20 +146,33 @@ static void clean_maps(struct repl_pair *p, u32 sector, struct repl_meta_maps *m
 static void log_fail(struct repl_log *log)
 {
 	struct repl_pair *p = log->p;
-	unsigned long flags;
+	bool failed;
 
-	if (log->failed)
-		return;
-	DMERR("%s: the metadata device has failed; writes to other regions fail from now on",
-	      dm_device_name(p->md));
-	WRITE_ONCE(log->failed, true);
-	spin_lock_irqsave(&p->lock, flags);
-	repl_pair_error(p, REPL_METADATA_IO);
-	spin_unlock_irqrestore(&p->lock, flags);
+	spin_lock_irq(&p->lock);
+	failed = log->mode == LOG_RW && p->log == log;
+	if (failed) {
+		set_mode(log, LOG_FAIL);
+		repl_pair_error(p, REPL_METADATA_IO);
+	}
+	spin_unlock_irq(&p->lock);
+	if (failed)
+		DMERR("%s: metadata device %u:%u has failed%s", dm_device_name(p->md),
+		      MAJOR(log->nr), MINOR(log->nr),
+		      ": writes to regions that it calls clean fail; reload the table with another one, or send abandon_metadata");
 }
 
-/* log->lock held. 0 or -EIO. */
-static int commit(struct repl_log *log)
+/* The device is not too old any more. log->lock held. */
+static void trust(struct repl_log *log)
+{
+	if (log->distrusted)
+		DMINFO("%s: metadata device %u:%u is up to date", dm_device_name(log->p->md),
+		       MAJOR(log->nr), MINOR(log->nr));
+	log->distrusted = false;
+	repl_stale_del(log->uuid);
+}
+
+/* Write the maps that are not as on the device. log->lock held. 0 or a negative errno. */
+static int write_maps(struct repl_log *log)
 {
 	struct repl_pair *p = log->p;
 	struct repl_meta_maps maps;
@@ -74,8 +180,6 @@ static int commit(struct repl_log *log)
 	u32 sector = 0;
 	int r = 0;
 
-	if (log->failed)
-		return -EIO;
 	for (; !r; sector++) {
 		spin_lock_irq(&p->lock);
 		sector = find_next_bit(log->stale, log->nr_sectors, sector);
@@ -91,24 +195,45 @@ static int commit(struct repl_log *log)
 	}
 	if (any && !r)
 		r = repl_meta_commit(log->meta);
-	if (r)
-		log_fail(log);
-	return r ? -EIO : 0;
+	return r;
 }
 
+/* log->lock held. 0 or -EIO. */
+static int commit(struct repl_log *log)
+{
+	if (mode_of(log) != LOG_RW || !log->meta)
+		return -EIO;
+	/* There are no maps yet. */
+	if (log->state.stage == REPL_NONE)
+		return 0;
+	if (write_maps(log)) {
+		log_fail(log);
+		return -EIO;
+	}
+	if (log->distrusted)
+		trust(log);
+	return 0;
+}
+
+/* log->lock held. 0 or -EIO. */
 static int write_state(struct repl_log *log, const struct repl_meta_state *state)
 {
-	int r = log->failed ? -EIO : 0;
+	int r = 0;
 
-	if (!r && log->state.stage == REPL_NONE)
+	if (mode_of(log) == LOG_FAIL || mode_of(log) == LOG_ABANDONED || !log->meta)
+		return -EIO;
+	if (log->state.stage == REPL_NONE)
 		r = repl_meta_format(log->meta, state);
-	else if (!r)
+	else
 		r = repl_meta_set_state(log->meta, state);
 	if (r) {
 		log_fail(log);
 		return -EIO;
 	}
 	log->state = *state;
+	spin_lock_irq(&log->p->lock);
+	memcpy(log->uuid, repl_meta_uuid(log->meta), sizeof(log->uuid));
+	spin_unlock_irq(&log->p->lock);
 	return 0;
 }
 
@@ -117,7 +242,8 @@ static void write_error(struct repl_log *log)
 	struct repl_meta_state state = log->state;
 
 	state.error = READ_ONCE(log->p->error);
-	if (!log->failed && state.stage != REPL_NONE && state.error != log->state.error)
+	if (mode_of(log) == LOG_RW && state.stage != REPL_NONE &&
+	    state.error != log->state.error)
 		write_state(log, &state);
 }
 
@@ -142,20 +268,23 @@ static void log_work(struct work_struct *work)
 
 	mutex_lock(&log->lock);
 	spin_lock_irq(&p->lock);
-	bios = log->waiting;
+	log->committing = log->waiting;
 	bio_list_init(&log->waiting);
 	spin_unlock_irq(&p->lock);
 
 	r = commit(log);
 	write_error(log);
+	spin_lock_irq(&p->lock);
+	/* None any more, if they have been let go meanwhile. */
+	bios = log->committing;
+	bio_list_init(&log->committing);
 	if (!r) {
-		spin_lock_irq(&p->lock);
 		note_logged(p, &bios);
 		bio_list_merge(&p->runnable, &bios);
 		bio_list_init(&bios);
-		spin_unlock_irq(&p->lock);
 		queue_work(p->wq, &p->run_work);
 	}
+	spin_unlock_irq(&p->lock);
 	mutex_unlock(&log->lock);
 
 	while ((bio = bio_list_pop(&bios)))
@@ -209,13 +338,14 @@ void repl_log_reset(struct repl_pair *p, bool clean)
 }
 
 /**
- * repl_log_error - have a new p->error recorded, some time
+ * repl_log_kick - have recorded what is new, regions or p->error, some time
  * @p: the pair
  *
- * Context: any.
+ * Context: any; p->lock held.
  */
-void repl_log_error(struct repl_pair *p)
+void repl_log_kick(struct repl_pair *p)
 {
+	lockdep_assert_held(&p->lock);
 	if (p->log)
 		queue_work(p->wq, &p->log->work);
 }
@@ -232,7 +362,7 @@ int repl_log_sync(struct repl_pair *p)
 	struct repl_log *log = p->log;
 	int r;
 
-	if (!log || log->state.stage == REPL_NONE)
+	if (!log || !READ_ONCE(p->logging))
 		return 0;
 	mutex_lock(&log->lock);
 	r = commit(log);
@@ -251,6 +381,9 @@ static int change_state(struct repl_pair *p, enum repl_stage stage, u64 epoch)
 	struct repl_meta_state state = { epoch, stage, READ_ONCE(p->error) };
 	int r;
 
+	/* It may not even answer. */
+	if (mode_of(log) == LOG_ABANDONED)
+		return -EIO;
 	mutex_lock(&log->lock);
 	r = write_state(log, &state);
 	mutex_unlock(&log->lock);
@@ -276,38 +409,167 @@ int repl_log_stage(struct repl_pair *p, enum repl_stage stage)
  * repl_log_forget - no region is clean any more, durably
  * @p: the pair, of which no I/O is under way
  *
- * Context: may sleep.
+ * An operator who went on without the device knows that already.
+ *
+ * Context: may sleep; p->admin held.
  * Return: 0 or -EIO.
  */
 int repl_log_forget(struct repl_pair *p)
 {
-	if (!p->log)
+	if (!p->log || !READ_ONCE(p->logging))
 		return 0;
 	return change_state(p, p->log->state.stage, p->log->state.epoch + 1);
 }
 
 /**
- * repl_log_failed - has the metadata device failed?
- * @p: the pair
+ * repl_log_failed - has the metadata device failed, and does somebody wait for it?
+ * @p: the pair, of which no table is being resumed
  *
  * Context: any.
  */
 bool repl_log_failed(struct repl_pair *p)
 {
-	return p->log && READ_ONCE(p->log->failed);
+	return p->log && mode_of(p->log) == LOG_FAIL;
 }
 
 /**
  * repl_log_mode - the word of the status line
  * @p: the pair
  *
- * Context: any.
+ * Context: any; p->lock not held.
  */
 const char *repl_log_mode(struct repl_pair *p)
 {
-	if (!p->log)
-		return "-";
-	return repl_log_failed(p) ? "fail" : "rw";
+	static const char * const names[] = {
+		[LOG_RW]	= "rw",
+		[LOG_FAIL]	= "fail",
+		[LOG_ABANDONED]	= "abandoned",
+		[LOG_OFF]	= "off",
+	};
+	const char *name;
+
+	/* Else a resume may replace it meanwhile. */
+	spin_lock_irq(&p->lock);
+	name = p->log ? names[p->log->mode] : "-";
+	spin_unlock_irq(&p->lock);
+	return name;
+}
+
+/*
+ * Going on without it
+ */
+
+/*
+ * Have the device say that no region is clean, for what it says is not kept any more. Only
+ * if it is still the one that it was. log->lock held. True: it does.
+ */
+static bool tell(struct repl_log *log)
+{
+	struct repl_meta_state state;
+	char why[192];
+
+	if (open_meta(log, &state, why, sizeof(why)) || state.stage == REPL_NONE ||
+	    !has_uuid(log))
+		return false;
+	/* The latest may have been written, or not. */
+	state.epoch = max(state.epoch, log->state.epoch) + 1;
+	if (repl_meta_set_state(log->meta, &state))
+		return false;
+	log->state = state;
+	trust(log);
+	DMINFO("%s: metadata device %u:%u calls no region clean any more",
+	       dm_device_name(log->p->md), MAJOR(log->nr), MINOR(log->nr));
+	return true;
+}
+
+/* log->lock held. True: there is nothing left to do. */
+static bool tell_abandoned(struct repl_log *log)
+{
+	struct repl_pair *p = log->p;
+
+	if (mode_of(log) != LOG_ABANDONED)
+		return true;
+	if (!tell(log))
+		return false;
+	spin_lock_irq(&p->lock);
+	set_mode(log, LOG_OFF);
+	spin_unlock_irq(&p->lock);
+	return true;
+}
+
+static void tell_work(struct work_struct *work)
+{
+	struct repl_log *log = container_of(to_delayed_work(work), struct repl_log, tell_work);
+	struct repl_pair *p = log->p;
+
+	/* Its resume has it done. */
+	if (READ_ONCE(p->suspended))
+		return;
+	mutex_lock(&log->lock);
+	if (!tell_abandoned(log)) {
+		queue_delayed_work(p->idle_wq, &log->tell_work, log->tell_seconds * HZ);
+		log->tell_seconds = min(2 * log->tell_seconds, MAX_TELL_SECONDS);
+	}
+	mutex_unlock(&log->lock);
+}
+
+/**
+ * repl_log_begin - have done what could not be while the pair was suspended
+ * @p: the pair, which is being resumed
+ *
+ * Context: may sleep.
+ */
+void repl_log_begin(struct repl_pair *p)
+{
+	spin_lock_irq(&p->lock);
+	if (p->log && p->log->mode == LOG_ABANDONED)
+		mod_delayed_work(p->idle_wq, &p->log->tell_work, 0);
+	else
+		repl_log_kick(p);
+	spin_unlock_irq(&p->lock);
+}
+
+/**
+ * repl_log_abandon - go on without the metadata device, whatever it does
+ * @p: the pair
+ *
+ * Who waits for the device goes on at once. At the next start everything is dirty: the
+ * device is told so, as soon as it can be written; and till then this module remembers it.
+ *
+ * Context: may sleep, but not for the device.
+ * Return: 0; -EINVAL if the pair is not running; -ENODEV if there is no such device.
+ */
+int repl_log_abandon(struct repl_pair *p)
+{
+	u8 uuid[REPL_META_UUID_BYTES];	/* changed under lock too */
+	struct repl_log *log;
+	int r = 0;
+
+	spin_lock_irq(&p->lock);
+	log = p->log;
+	if (p->stage != REPL_RUNNING)
+		r = -EINVAL;
+	else if (!log)
+		r = -ENODEV;
+	if (r || !p->logging) {
+		spin_unlock_irq(&p->lock);
+		return r;
+	}
+	memcpy(uuid, log->uuid, sizeof(uuid));
+	set_mode(log, LOG_ABANDONED);
+	repl_pair_error(p, REPL_METADATA_IO);
+	bio_list_merge(&p->runnable, &log->committing);
+	bio_list_init(&log->committing);
+	bio_list_merge(&p->runnable, &log->waiting);
+	bio_list_init(&log->waiting);
+	queue_work(p->wq, &p->run_work);
+	mod_delayed_work(p->idle_wq, &log->tell_work, 0);
+	DMWARN("%s: metadata device %u:%u is abandoned: everything is copied at the next start",
+	       dm_device_name(p->md), MAJOR(log->nr), MINOR(log->nr));
+	spin_unlock_irq(&p->lock);
+	/* The device cannot be used again before the message has ended. */
+	repl_stale_add(uuid, REPL_RUNNING);
+	return 0;
 }
 
 /*
@@ -340,71 +602,354 @@ static int load(struct repl_log *log, char *why, size_t len)
 	if (p->stage == REPL_NONE)
 		return 0;
 	bitmap_fill(p->written, p->nr_regions);
-	if (p->stage == REPL_RUNNING)
+	log->distrusted = repl_stale_stage(log->uuid) != REPL_NONE;
+	if (log->distrusted) {
+		DMWARN("%s: metadata device %u:%u is out of date: everything is dirty",
+		       dm_device_name(p->md), MAJOR(log->nr), MINOR(log->nr));
+		/* No write before the device calls none clean. */
+		bitmap_fill(log->stale, log->nr_sectors);
+	} else if (p->stage == REPL_RUNNING) {
 		r = repl_meta_load(log->meta, load_maps, p, why, len);
-	bitmap_copy(p->logged, p->written, p->nr_regions);
+	}
+	if (!log->distrusted)
+		bitmap_copy(p->logged, p->written, p->nr_regions);
 	spin_lock_irq(&p->lock);
 	repl_regions_dirty_written(p);
 	spin_unlock_irq(&p->lock);
 	return r;
 }
 
-/**
- * repl_log_create - open a metadata device, and take over what it has
- * @p: the pair, with a metadata device
- * @name: the dm UUID of the primary
- * @why: gets a sentence if it fails
- * @len: the size of @why
- *
- * Writes nothing.
- *
- * Context: may sleep.
- * Return: 0 or a negative errno; then repl_log_destroy() is to be called nevertheless.
- */
-int repl_log_create(struct repl_pair *p, const char *name, char *why, size_t len)
+static void log_free(struct repl_log *log)
 {
-	struct repl_meta_geometry geometry = {
-		.kind = REPL_META_PRIMARY,
-		.len = p->len,
-		.chunk_sectors = p->region_sectors,
-		.view = name,
-	};
-	struct repl_log *log = kzalloc(sizeof(*log), GFP_KERNEL);
-	int r;
+	cancel_delayed_work_sync(&log->tell_work);
+	flush_work(&log->work);
+	close_meta(log);
+	kvfree(log->stale);
+	kfree(log);
+}
 
-	snprintf(why, len, "out of memory");
+static struct repl_log *log_alloc(struct repl_pair *p, struct block_device *bdev)
+{
+	struct repl_log *log = kzalloc(sizeof(*log), GFP_KERNEL);
+
 	if (!log)
-		return -ENOMEM;
-	p->log = log;
+		return NULL;
 	log->p = p;
+	log->bdev = bdev;
+	log->nr = bdev->bd_dev;
+	log->nr_tables = 1;
+	log->tell_seconds = 1;
 	mutex_init(&log->lock);
+	INIT_LIST_HEAD(&log->list);
 	INIT_WORK(&log->work, log_work);
+	INIT_DELAYED_WORK(&log->tell_work, tell_work);
 	bio_list_init(&log->waiting);
+	bio_list_init(&log->committing);
 	log->nr_sectors = DIV_ROUND_UP(p->nr_regions, REPL_META_CHUNKS);
 	log->stale = kvcalloc(BITS_TO_LONGS(log->nr_sectors), sizeof(long), GFP_KERNEL);
-	if (!log->stale)
-		return -ENOMEM;
-	r = repl_meta_open(p->metadata, bdev_nr_sectors(p->metadata), &geometry, &log->meta,
-			   &log->state, why, len);
-	return r ?: load(log, why, len);
+	if (log->stale)
+		return log;
+	kfree(log);
+	return NULL;
+}
+
+/* The log of a device that a table has. p->tables_lock held. */
+static struct repl_log *find_log(struct repl_pair *p, dev_t nr)
+{
+	struct repl_log *log;
+
+	list_for_each_entry(log, &p->logs, list)
+		if (log->nr == nr && log->nr_tables)
+			return log;
+	return NULL;
 }
 
 /**
- * repl_log_destroy - free what repl_log_create() made
- * @p: the pair, of which nobody waits for anything
+ * repl_log_uses - has a table of the pair a device for its metadata?
+ * @p: the pair
+ * @nr: the device
+ *
+ * Context: may sleep.
+ */
+bool repl_log_uses(struct repl_pair *p, dev_t nr)
+{
+	bool uses;
+
+	mutex_lock(&p->tables_lock);
+	uses = find_log(p, nr);
+	mutex_unlock(&p->tables_lock);
+	return uses;
+}
+
+/**
+ * repl_log_takes - may the next table of a pair have this metadata device?
+ * @p: the pair
+ * @nr: the device; 0 for none
+ *
+ * Another one only if the one that there is does not work.
+ *
+ * Context: any; p->lock not held.
+ */
+bool repl_log_takes(struct repl_pair *p, dev_t nr)
+{
+	bool takes;
+
+	spin_lock_irq(&p->lock);
+	if (p->log && nr)
+		takes = p->log->nr == nr || p->log->mode != LOG_RW;
+	else
+		takes = !p->log && !nr;
+	spin_unlock_irq(&p->lock);
+	return takes;
+}
+
+/* Of a new pair, or of one whose metadata device does not work. */
+static int open_new(struct repl_log *log, char *why, size_t len)
+{
+	struct repl_pair *p = log->p;
+	int r = open_meta(log, &log->state, why, len);
+
+	if (r)
+		return r;
+	memcpy(log->uuid, repl_meta_uuid(log->meta), sizeof(log->uuid));
+	if (!p->log) {
+		p->log = log;
+		p->logging = true;
+		return load(log, why, len);
+	}
+	/* The resume looks again. */
+	close_meta(log);
+	if (log->state.stage == REPL_NONE)
+		return 0;
+	snprintf(why, len,
+		 "it has metadata already, and only a new device can take the place of one that has failed; zero its first 4 KiB");
+	return -EINVAL;
+}
+
+/**
+ * repl_log_get - a table has a metadata device
+ * @table: the table, of a pair that takes the device; see repl_log_takes()
+ * @why: gets a sentence if it fails
+ * @len: the size of @why
+ *
+ * If the pair is new it takes over what the device has. Writes nothing.
+ *
+ * Context: may sleep; one at a time.
+ * Return: 0 or a negative errno; then repl_log_put() is to be called nevertheless.
+ */
+int repl_log_get(struct repl_primary *table, char *why, size_t len)
+{
+	struct block_device *bdev = table->metadata->bdev;
+	struct repl_pair *p = table->p;
+	struct repl_log *log;
+
+	mutex_lock(&p->tables_lock);
+	log = find_log(p, bdev->bd_dev);
+	if (log)
+		log->nr_tables++;
+	mutex_unlock(&p->tables_lock);
+	table->log = log;
+	if (log)
+		return 0;
+	snprintf(why, len, "out of memory");
+	log = log_alloc(p, bdev);
+	if (!log)
+		return -ENOMEM;
+	table->log = log;
+	mutex_lock(&p->tables_lock);
+	list_add(&log->list, &p->logs);
+	mutex_unlock(&p->tables_lock);
+	return open_new(log, why, len);
+}
+
+/* If the pair does not use it any more. */
+static void free_unused(struct repl_log *log)
+{
+	struct repl_pair *p = log->p;
+	bool unused;
+
+	mutex_lock(&p->tables_lock);
+	spin_lock_irq(&p->lock);
+	unused = !log->nr_tables && p->log != log;
+	spin_unlock_irq(&p->lock);
+	if (unused)
+		list_del(&log->list);
+	mutex_unlock(&p->tables_lock);
+	if (unused)
+		log_free(log);
+}
+
+/**
+ * repl_log_put - a table goes
+ * @table: the table
+ *
+ * Context: may sleep, for the device.
+ */
+void repl_log_put(struct repl_primary *table)
+{
+	struct repl_log *log = table->log;
+	bool last;
+
+	if (!log)
+		return;
+	table->log = NULL;
+	mutex_lock(&log->p->tables_lock);
+	last = !--log->nr_tables;
+	mutex_unlock(&log->p->tables_lock);
+	if (!last)
+		return;
+	cancel_delayed_work_sync(&log->tell_work);
+	flush_work(&log->work);
+	mutex_lock(&log->lock);
+	tell_abandoned(log);
+	close_meta(log);
+	log->bdev = NULL;
+	mutex_unlock(&log->lock);
+	free_unused(log);
+}
+
+/**
+ * repl_log_destroy - free the log that no table has
+ * @p: the pair
  *
  * Context: may sleep.
  */
 void repl_log_destroy(struct repl_pair *p)
 {
-	struct repl_log *log = p->log;
-
-	if (!log)
-		return;
-	flush_work(&log->work);
-	if (log->meta)
-		repl_meta_close(log->meta);
-	kvfree(log->stale);
-	kfree(log);
+	if (p->log)
+		log_free(p->log);
 	p->log = NULL;
+}
+
+/*
+ * Another device, or the same again, in place of one that has failed
+ */
+
+/*
+ * What the device has is not kept any more. It is told so now, or never, for it may be the
+ * same disk as the next one. p->admin held.
+ */
+static void leave(struct repl_log *log)
+{
+	bool told = false;
+
+	if (log->state.stage == REPL_NONE || mode_of(log) == LOG_OFF)
+		return;
+	repl_stale_add(log->uuid, REPL_RUNNING);
+	/* Else it does not answer. */
+	if (mutex_trylock(&log->lock)) {
+		told = tell(log);
+		close_meta(log);
+		mutex_unlock(&log->lock);
+	}
+	if (!told)
+		DMWARN("%s: metadata device %u:%u %s", dm_device_name(log->p->md), MAJOR(log->nr),
+		       MINOR(log->nr),
+		       "cannot be told that it is out of date: zero its first 4 KiB before its next use");
+}
+
+/*
+ * Have the device say what is so now, durably: first that no region is clean, and then
+ * which are. log->lock held, no bio is in flight. 0, or a negative errno with a sentence.
+ */
+static int renew(struct repl_log *log, bool same, char *why, size_t len)
+{
+	struct repl_meta_state old = log->state, state;
+	struct repl_pair *p = log->p;
+	int r = open_meta(log, &state, why, len);
+
+	if (r)
+		return r;
+	if (state.stage != REPL_NONE && !(same && has_uuid(log))) {
+		close_meta(log);
+		snprintf(why, len,
+			 "it is neither new nor the one that has failed; to have it formatted, zero its first 4 KiB");
+		return -EINVAL;
+	}
+	if (!has_uuid(log) && same && old.stage != REPL_NONE)
+		repl_stale_add(log->uuid, REPL_RUNNING);
+	spin_lock_irq(&p->lock);
+	memcpy(log->uuid, repl_meta_uuid(log->meta), sizeof(log->uuid));
+	spin_unlock_irq(&p->lock);
+	/* More than any that may be there. */
+	state.epoch = max(state.epoch, old.epoch) + 1;
+	state.stage = p->stage;
+	state.error = REPL_NO_ERROR;
+	log->state.epoch = state.epoch;
+	if (state.stage == REPL_NONE) {
+		log->state.stage = REPL_NONE;	/* so that the start formats it */
+		return 0;
+	}
+	snprintf(why, len, "it cannot be written");
+	r = repl_meta_format(log->meta, &state);
+	if (r)
+		return r;
+	log->state = state;
+	spin_lock_irq(&p->lock);
+	bitmap_fill(log->stale, log->nr_sectors);
+	spin_unlock_irq(&p->lock);
+	return write_maps(log);
+}
+
+/* log->lock held. @old: the pair's till now, maybe the same one. */
+static void take_over(struct repl_log *log, struct repl_log *old, bool good)
+{
+	struct repl_pair *p = log->p;
+	enum log_mode mode = LOG_RW;
+
+	spin_lock_irq(&p->lock);
+	if (!good)
+		mode = old->mode == LOG_RW ? LOG_FAIL : old->mode;
+	if (!good && mode == LOG_OFF)
+		mode = LOG_ABANDONED;
+	p->log = log;
+	set_mode(log, mode);
+	if (good) {
+		bitmap_copy(p->logged, p->written, p->nr_regions);
+		repl_pair_clear_errors(p, BIT(REPL_METADATA_IO));
+	}
+	spin_unlock_irq(&p->lock);
+	if (good) {
+		trust(log);
+		DMINFO("%s: metadata device %u:%u has the state of all regions",
+		       dm_device_name(p->md), MAJOR(log->nr), MINOR(log->nr));
+	} else if (mode == LOG_ABANDONED) {
+		repl_stale_add(log->uuid, REPL_RUNNING);
+	}
+}
+
+/**
+ * repl_log_bind - the metadata device of a table is the pair's from now on
+ * @table: the table, which is being resumed for the first time
+ *
+ * If there is another one, or the one that there is does not work, it gets the state of all
+ * regions. If it fails at that, the mode stays what it was: the regions that could be written
+ * then are not called clean on this device either.
+ *
+ * Context: may sleep; p->admin held; no bio is in flight.
+ */
+void repl_log_bind(struct repl_primary *table)
+{
+	struct repl_log *log = table->log, *old = table->p->log;
+	struct repl_pair *p = table->p;
+	char why[192];
+	int r;
+
+	if (!log || (log == old && mode_of(log) == LOG_RW))
+		return;
+	if (log != old)
+		leave(old);
+	if (!mutex_trylock(&log->lock)) {
+		DMERR("%s: metadata device %u:%u still does not answer", dm_device_name(p->md),
+		      MAJOR(log->nr), MINOR(log->nr));
+		return;
+	}
+	r = renew(log, log == old, why, sizeof(why));
+	if (r)
+		DMERR("%s: metadata device %u:%u cannot take over: %s", dm_device_name(p->md),
+		      MAJOR(log->nr), MINOR(log->nr), why);
+	take_over(log, old, !r);
+	mutex_unlock(&log->lock);
+	if (log != old)
+		free_unused(old);
 }

@@ -48,7 +48,7 @@ static void errors_changed(struct repl_pair *p)
 {
 	WRITE_ONCE(p->error, repl_worst_error(p->errors));
 	schedule_work(&p->event_work);
-	repl_log_error(p);
+	repl_log_kick(p);
 }
 
 /**
@@ -321,6 +321,7 @@ void repl_pair_resume(struct repl_pair *p)
 	p->suspended = false;
 	p->requeue = NULL;
 	spin_unlock_irq(&p->lock);
+	repl_log_begin(p);
 	begin(p);
 }
 
@@ -395,6 +396,9 @@ void repl_pair_bind(struct repl_primary *table)
 	/* A later table's word is about what the first one's replica had. */
 	p->insync = insync && (first || p->insync);
 	spin_lock_irq(&p->lock);
+	/* Before another metadata device is told of any region that it is clean. */
+	if ((swapped || left) && !insync && p->local && p->stage == REPL_RUNNING)
+		repl_regions_all(p, true);
 	p->manual_resync = table->manual_resync;
 	p->timeout = (table->timeout ?: REPL_REPLICA_TIMEOUT) * HZ;
 	/* It may be waiting for a longer one to pass. */
@@ -404,6 +408,8 @@ void repl_pair_bind(struct repl_primary *table)
 	if (!table->resumed && p->stage == REPL_RUNNING && p->local && p->sync == REPL_FILTER)
 		repl_pair_set_sync(p, p->nr_dirty ? REPL_RESYNC : REPL_INSYNC);
 	spin_unlock_irq(&p->lock);
+	if (!table->resumed)
+		repl_log_bind(table);
 	table->resumed = true;
 
 	if (p->stage == REPL_NONE && !table->manual_start)
@@ -441,9 +447,7 @@ static void pair_init(struct repl_pair *p, struct repl_primary *table, u32 regio
 {
 	p->md = dm_table_get_md(table->ti->table);
 	p->local_nr = dev_nr(table->local);
-	p->metadata_nr = dev_nr(table->metadata);
 	p->local = table->local ? table->local->bdev : NULL;
-	p->metadata = table->metadata ? table->metadata->bdev : NULL;
 	p->len = table->ti->len;
 	p->suspended = true;
 	p->region_sectors = region_sectors;
@@ -469,30 +473,16 @@ static void pair_init(struct repl_pair *p, struct repl_primary *table, u32 regio
 	mutex_init(&p->admin);
 	mutex_init(&p->tables_lock);
 	INIT_LIST_HEAD(&p->tables);
+	INIT_LIST_HEAD(&p->logs);
 	INIT_LIST_HEAD(&p->list);
-}
-
-static int open_metadata(struct repl_pair *p, struct dm_target *ti)
-{
-	char name[DM_UUID_LEN] = "", why[192];
-	int r;
-
-	dm_copy_name_and_uuid(p->md, NULL, name);
-	r = repl_log_create(p, name, why, sizeof(why));
-	if (r)
-		return repl_refuse(ti, r, "Metadata device %u:%u: %s", MAJOR(p->metadata_nr),
-				   MINOR(p->metadata_nr), why);
-	return 0;
 }
 
 static struct repl_pair *pair_create(struct repl_primary *table, u32 region_sectors)
 {
 	struct repl_pair *p = kvzalloc(sizeof(*p), GFP_KERNEL);
-	struct dm_target *ti = table->ti;
-	int r = -ENOMEM;
 
 	if (!p)
-		return ERR_PTR(repl_refuse(ti, r, "Out of memory for the primary"));
+		goto no_memory;
 	pair_init(p, table, region_sectors);
 	p->wq = alloc_workqueue("dm-repl-primary", WQ_MEM_RECLAIM | COMPAT_WQ_PERCPU, 0);
 	p->send_wq = alloc_workqueue("dm-repl-send", WQ_MEM_RECLAIM | COMPAT_WQ_PERCPU, 0);
@@ -501,25 +491,11 @@ static struct repl_pair *pair_create(struct repl_primary *table, u32 region_sect
 		goto bad;
 	if (p->local && (repl_regions_create(p) || repl_forward_create(p)))
 		goto bad;
-	if (p->metadata)
-		r = open_metadata(p, ti);
-	else
-		r = 0;
-	if (!r)
-		return p;
-	pair_free(p);
-	return ERR_PTR(r);
+	return p;
 bad:
 	pair_free(p);
-	return ERR_PTR(repl_refuse(ti, r, "Out of memory for the primary"));
-}
-
-static bool pair_is(struct repl_pair *p, struct repl_primary *table, u32 region_sectors)
-{
-	return p->md == dm_table_get_md(table->ti->table) &&
-		p->local_nr == dev_nr(table->local) &&
-		p->metadata_nr == dev_nr(table->metadata) &&
-		p->len == table->ti->len && p->region_sectors == region_sectors;
+no_memory:
+	return ERR_PTR(repl_refuse(table->ti, -ENOMEM, "Out of memory for the primary"));
 }
 
 /* Also that of a table which is not in use yet. */
@@ -535,11 +511,20 @@ static bool is_replica_of(struct repl_pair *p, dev_t nr)
 	return found;
 }
 
+static bool pair_is(struct repl_pair *p, struct repl_primary *table, u32 region_sectors)
+{
+	return p->md == dm_table_get_md(table->ti->table) &&
+		p->local_nr == dev_nr(table->local) &&
+		repl_log_takes(p, dev_nr(table->metadata)) &&
+		!(table->metadata && is_replica_of(p, dev_nr(table->metadata))) &&
+		p->len == table->ti->len && p->region_sectors == region_sectors;
+}
+
 static bool pair_uses(struct repl_pair *p, const struct dm_dev *dev)
 {
 	dev_t nr = dev_nr(dev);
 
-	return nr && (nr == p->local_nr || nr == p->metadata_nr ||
+	return nr && (nr == p->local_nr || repl_log_uses(p, nr) ||
 		      (p->local_nr && is_replica_of(p, nr)));
 }
 
@@ -582,47 +567,6 @@ static struct repl_pair *pair_lookup(struct repl_primary *table, u32 region_sect
 						   dm_device_name(p->md)));
 	}
 	return found;
-}
-
-/**
- * repl_pair_get - find or make the pair and the replica of a table
- * @table: the table under construction, with its devices open
- * @region_sectors: the region size
- *
- * The pair is shared with an earlier table, or new, and then in stage none, or as its
- * metadata has it.
- *
- * Context: may sleep.
- * Return: 0; or a negative errno, with ti->error set.
- */
-int repl_pair_get(struct repl_primary *table, u32 region_sectors)
-{
-	struct repl_pair *p;
-
-	/* No resume takes this lock, so memory may be waited for under it. */
-	mutex_lock(&repl_pairs_lock);
-	p = pair_lookup(table, region_sectors);
-	if (!p) {
-		p = pair_create(table, region_sectors);
-		if (!IS_ERR(p))
-			list_add(&p->list, &repl_pairs);
-	}
-	if (!IS_ERR(p)) {
-		p->nr_tables++;
-		p->nr_refs++;
-		table->p = p;
-		table->replica = repl_replica_create(p, table->replica_dev->bdev);
-	}
-	mutex_unlock(&repl_pairs_lock);
-	if (IS_ERR(p))
-		return PTR_ERR(p);
-	mutex_lock(&p->tables_lock);
-	list_add(&table->list, &p->tables);
-	mutex_unlock(&p->tables_lock);
-	if (table->replica)
-		return 0;
-	repl_pair_put(table);
-	return repl_refuse(table->ti, -ENOMEM, "Out of memory for the replica");
 }
 
 /* Whether nothing of ours is out. */
@@ -676,24 +620,10 @@ static void table_del(struct repl_primary *table)
 	mutex_unlock(&p->admin);
 }
 
-/**
- * repl_pair_put - a table goes
- * @table: the table
- *
- * What a replica still has of our I/O cannot be taken back: if it is this table's
- * alone, it is waited for.
- *
- * Context: may sleep; no bio is in flight.
- */
-void repl_pair_put(struct repl_primary *table)
+/* Nobody finds the pair by this table any more; @last: nor by another one. */
+static void release(struct repl_primary *table, bool last)
 {
 	struct repl_pair *p = table->p;
-	bool last;
-
-	table_del(table);
-	mutex_lock(&repl_pairs_lock);
-	last = !--p->nr_tables;
-	mutex_unlock(&repl_pairs_lock);
 
 	if (last) {
 		spin_lock_irq(&p->lock);
@@ -702,6 +632,7 @@ void repl_pair_put(struct repl_primary *table)
 		wait_event(p->quiet, is_gone(p));
 		cancel_works(p);
 	}
+	repl_log_put(table);
 	repl_replica_put(table);
 	/* Tables with other replicas may still wait for these. */
 	mutex_lock(&repl_pairs_lock);
@@ -714,4 +645,85 @@ void repl_pair_put(struct repl_primary *table)
 		return;
 	cancel_works(p);	/* what came back late has begun a retry */
 	pair_free(p);
+}
+
+/**
+ * repl_pair_put - a table goes
+ * @table: the table
+ *
+ * What a replica still has of our I/O cannot be taken back: if it is this table's
+ * alone, it is waited for.
+ *
+ * Context: may sleep; no bio is in flight.
+ */
+void repl_pair_put(struct repl_primary *table)
+{
+	bool last;
+
+	table_del(table);
+	mutex_lock(&repl_pairs_lock);
+	last = !--table->p->nr_tables;
+	mutex_unlock(&repl_pairs_lock);
+	release(table, last);
+}
+
+/* Its own metadata device, or the pair's, and a replica. repl_pairs_lock held. */
+static int get_parts(struct repl_primary *table)
+{
+	char why[192];
+	dev_t nr = dev_nr(table->metadata);
+	int r = nr ? repl_log_get(table, why, sizeof(why)) : 0;
+
+	if (r)
+		return repl_refuse(table->ti, r, "Metadata device %u:%u: %s", MAJOR(nr), MINOR(nr),
+				   why);
+	table->replica = repl_replica_create(table->p, table->replica_dev->bdev);
+	if (!table->replica)
+		return repl_refuse(table->ti, -ENOMEM, "Out of memory for the replica");
+	return 0;
+}
+
+/**
+ * repl_pair_get - find or make the pair and the replica of a table
+ * @table: the table under construction, with its devices open
+ * @region_sectors: the region size
+ *
+ * The pair is shared with an earlier table, or new, and then in stage none, or as its
+ * metadata has it.
+ *
+ * Context: may sleep.
+ * Return: 0; or a negative errno, with ti->error set.
+ */
+int repl_pair_get(struct repl_primary *table, u32 region_sectors)
+{
+	struct repl_pair *p;
+	bool last = false;
+	int r = 0;
+
+	/* No resume takes this lock, so memory may be waited for under it. */
+	mutex_lock(&repl_pairs_lock);
+	p = pair_lookup(table, region_sectors);
+	if (!p) {
+		p = pair_create(table, region_sectors);
+		if (!IS_ERR(p))
+			list_add(&p->list, &repl_pairs);
+	}
+	if (!IS_ERR(p)) {
+		p->nr_refs++;
+		table->p = p;
+		r = get_parts(table);
+		p->nr_tables += !r;
+		last = !p->nr_tables;
+	}
+	mutex_unlock(&repl_pairs_lock);
+	if (IS_ERR(p))
+		return PTR_ERR(p);
+	if (r) {
+		release(table, last);
+		return r;
+	}
+	mutex_lock(&p->tables_lock);
+	list_add(&table->list, &p->tables);
+	mutex_unlock(&p->tables_lock);
+	return 0;
 }

@@ -67,7 +67,7 @@ static int do_stop(struct call *call)
 		return 0;
 	r = repl_pair_stop(call->p);
 	if (r)
-		call->why = "the metadata device has failed";
+		call->why = "the metadata device cannot record it; reload with another one first";
 	return r;
 }
 
@@ -131,10 +131,21 @@ static int do_resync_rate(struct call *call)
 	return 0;
 }
 
+/* Without p->admin: who has it may wait for the device. */
+static int do_abandon_metadata(struct call *call)
+{
+	int r = repl_log_abandon(call->p);
+
+	if (r == -ENODEV)
+		return refuse(call, "there is no metadata device");
+	return r ? refuse(call, NOT_RUNNING) : 0;
+}
+
 static const struct {
 	const char *name;
 	int (*fn)(struct call *call);
 	unsigned int nr_args;
+	bool at_once;		/* it waits for no other message, nor for a resume */
 } messages[] = {
 	{ "start", do_start },
 	{ "checkpoint", do_checkpoint },
@@ -144,6 +155,7 @@ static const struct {
 	{ "clear_error", do_clear_error },
 	{ "resync", do_resync },
 	{ "resync_rate", do_resync_rate, 1 },
+	{ "abandon_metadata", do_abandon_metadata, .at_once = true },
 };
 
 static int serve(struct call *call, unsigned int argc, char **argv)
@@ -155,11 +167,13 @@ static int serve(struct call *call, unsigned int argc, char **argv)
 			break;
 	if (i == ARRAY_SIZE(messages))
 		return refuse(call,
-			      "unknown; there are start, checkpoint, stop, get_error, clear_error, resync and resync_rate");
+			      "unknown; there are start, checkpoint, stop, get_error, clear_error, resync, resync_rate and abandon_metadata");
 	if (argc - 1 != messages[i].nr_args)
 		return refuse(call, messages[i].nr_args ? "it takes a number of KiB/s" :
 			      "it takes no arguments");
 	call->arg = argv[argc - 1];
+	if (messages[i].at_once && READ_ONCE(call->p->replica))
+		return messages[i].fn(call);
 
 	if (test_and_set_bit_lock(0, &call->p->busy)) {
 		call->why = "another message is being served";

@@ -42,7 +42,7 @@ static int route(struct repl_pair *p, struct bio *bio, bool first, unsigned long
 		}
 		repl_regions_enter(p, bio);
 	}
-	if (!flush && p->log && !repl_regions_all_set(p->logged, io->first, io->last)) {
+	if (!flush && p->logging && !repl_regions_all_set(p->logged, io->first, io->last)) {
 		repl_log_wait(p, bio);
 		goto out;
 	}

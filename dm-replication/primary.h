@@ -130,9 +130,8 @@ struct repl_replica {
 struct repl_pair {
 	/* Constant after creation. */
 	struct mapped_device *md;
-	dev_t local_nr, metadata_nr;	/* 0: there is none */
+	dev_t local_nr;			/* 0: there is none */
 	struct block_device *local;	/* valid while there are tables; NULL: none */
-	struct block_device *metadata;	/* the same */
 	sector_t len;
 	u32 region_sectors;
 	u8 region_shift;		/* of sectors */
@@ -141,7 +140,6 @@ struct repl_pair {
 	struct workqueue_struct *send_wq;	/* may wait for a replica that hangs */
 	struct workqueue_struct *idle_wq;	/* waits for I/O of our own */
 	struct repl_job *jobs_memory;
-	struct repl_log *log;		/* see dirty-log.c; NULL: no metadata */
 
 	spinlock_t lock;		/* what follows, up to the next lock */
 	enum repl_stage stage;		/* written under admin too, read without any */
@@ -155,6 +153,8 @@ struct repl_pair {
 	struct list_head replicas;	/* of all tables, and of those that wait for theirs */
 	bool manual_resync;		/* of the table that was resumed last, as the next */
 	unsigned long timeout;		/* jiffies */
+	struct repl_log *log;		/* see dirty-log.c; changed under admin too; NULL: none */
+	bool logging;			/* writes wait for it */
 	bool suspended;			/* nothing of our own begins */
 	struct dm_target *requeue;	/* noflush suspend of it: bios that wait go back */
 
@@ -207,6 +207,7 @@ struct repl_pair {
 	unsigned long busy;		/* bit 0: a message is being served */
 	struct mutex tables_lock;
 	struct list_head tables;	/* tables_lock; struct repl_primary */
+	struct list_head logs;		/* tables_lock; of all tables, and the pair's */
 	struct repl_primary *bound;	/* tables_lock; the one that was resumed last */
 	bool left;			/* tables_lock; something else may have been the device */
 
@@ -223,6 +224,7 @@ struct repl_primary {
 	struct list_head list;		/* p->tables */
 	struct dm_dev *metadata, *local, *replica_dev;
 	struct repl_replica *replica;	/* its own, or, once resumed, that of a table before */
+	struct repl_log *log;		/* of its metadata device; NULL: none */
 	unsigned int timeout;		/* seconds; 0: not given */
 	bool manual_start, insync, manual_resync;
 	bool resumed;			/* once */
@@ -302,14 +304,20 @@ void repl_replica_took(struct repl_replica *to, unsigned long start);
 unsigned long repl_patience(struct repl_pair *p);
 
 /* dirty-log.c */
-int repl_log_create(struct repl_pair *p, const char *name, char *why, size_t len);
+int repl_log_get(struct repl_primary *table, char *why, size_t len);
+void repl_log_put(struct repl_primary *table);
+void repl_log_bind(struct repl_primary *table);
+void repl_log_begin(struct repl_pair *p);
 void repl_log_destroy(struct repl_pair *p);
+bool repl_log_uses(struct repl_pair *p, dev_t nr);
+bool repl_log_takes(struct repl_pair *p, dev_t nr);
 void repl_log_wait(struct repl_pair *p, struct bio *bio);
 void repl_log_stale(struct repl_pair *p, u32 region);
 void repl_log_reset(struct repl_pair *p, bool clean);
 int repl_log_stage(struct repl_pair *p, enum repl_stage stage);
 int repl_log_forget(struct repl_pair *p);
-void repl_log_error(struct repl_pair *p);
+int repl_log_abandon(struct repl_pair *p);
+void repl_log_kick(struct repl_pair *p);
 int repl_log_sync(struct repl_pair *p);
 bool repl_log_failed(struct repl_pair *p);
 const char *repl_log_mode(struct repl_pair *p);

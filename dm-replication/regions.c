@@ -138,7 +138,7 @@ void repl_regions_enter(struct repl_pair *p, struct bio *bio)
 	for (region = io->first; region <= io->last; region++) {
 		p->writers[region]++;
 		__set_bit(region, p->touched);
-		if (!__test_and_set_bit(region, p->written) && p->log)
+		if (!__test_and_set_bit(region, p->written) && p->logging)
 			repl_log_stale(p, region);
 		/* With others in flight nobody knows which of them comes last. */
 		if (unlikely(discards_all(p, bio, region)) && p->writers[region] == 1)
@@ -251,7 +251,7 @@ static bool clean_word(struct repl_pair *p, unsigned int word, bool unused)
 		return false;
 	p->written[word] &= ~clean;
 	p->logged[word] &= ~clean;
-	if (p->log)
+	if (p->logging)
 		for_each_set_bit(bit, &clean, BITS_PER_LONG)
 			repl_log_stale(p, word * BITS_PER_LONG + bit);
 	return clean;
@@ -304,7 +304,10 @@ void repl_clean_work(struct work_struct *work)
 		return;
 	if (READ_ONCE(p->sync) == REPL_INSYNC || READ_ONCE(p->sync) == REPL_RESYNC) {
 		repl_regions_clean(p, false);
-		repl_log_sync(p);
+		/* A suspend waits for this work, and the device may not answer. */
+		spin_lock_irq(&p->lock);
+		repl_log_kick(p);
+		spin_unlock_irq(&p->lock);
 	}
 	queue_delayed_work(p->idle_wq, &p->clean_work, CLEAN_PERIOD);
 }

@@ -297,9 +297,9 @@ live=primary bad "primary - $L $R 256" "$belongs" "${EBUSY[@]}"
 live=primary bad "primary - $L /dev/mapper/primary 128" \
 	"Device $(number /dev/mapper/primary) is the primary itself"
 p="replication: $(number /dev/mapper/primary): message"
-words='unknown; there are start, checkpoint, stop, get_error, clear_error, resync and resync_rate'
+words='unknown; there are start, checkpoint, stop, get_error, clear_error, resync, resync_rate and abandon_metadata'
 bad_message "Invalid argument" "$p 'frobnicate' in stage running: $words" primary 0 frobnicate
-for word in start checkpoint failover stop get_error clear_error resync; do
+for word in start checkpoint failover stop get_error clear_error resync abandon_metadata; do
 	bad_message "Invalid argument" "$p '$word' in stage running: it takes no arguments" \
 		primary 0 $word now
 done

@@ -3,4 +3,4 @@
 # case: primary-metadata
 #
 # A write goes to the legs before it is in the log that it may be on one of them only.
-s/if (!flush && p->log && .*{/if (false) {/
+s/if (!flush && p->logging && .*{/if (false) {/
