@@ -108,4 +108,67 @@ says_like 3 "dmrepctl: metadata device $M: it had failed, and does not have the 
 says 0 "" format --force $M
 says 0 "" create primary p -l $S -r /dev/ram4 -m $M --force
 says 0 "" remove p
+
+diag "a primary whose metadata device fails"
+M2=/dev/mapper/second
+primary() {
+	dm_linear meta /dev/ram3
+	dd if=/dev/zero of=$M bs=4k count=1 oflag=direct status=none
+	says 0 "" create primary p -l $S -r /dev/ram4 -m $M --force --insync
+	says 1 "dmrepctl: p: its metadata device works; only one that has failed, or was abandoned, is replaced" \
+		swap-metadata p $M2
+	dm_error meta
+	eio "a write that has to be noted" pattern write /dev/mapper/p 0x44 0 4k
+}
+dm_linear second /dev/ram5
+dd if=/dev/zero of=$M2 bs=4k count=1 oflag=direct status=none
+primary
+says 1 "dmrepctl: p: metadata device $M could not take over: the metadata mode is fail; dmesg says why" \
+	swap-metadata p $M
+fill $M2 0x99 0 4k
+says 3 "dmrepctl: metadata device $M2: it is not new; dmrepctl format $M2 makes it so" swap-metadata p $M2
+says 0 "" format --force $M2
+says 0 "dmrepctl: p: metadata device $(dm_column meta major):$(dm_column meta minor), which it had, is out of date: dmrepctl format --force before it is used again" \
+	swap-metadata p $M2
+is "$(status_field p 5)" rw "it has another one"
+ok "a write" fill /dev/mapper/p 0x45 0 4k
+says 0 "" remove p
+says 0 "" create primary p -l $S -r /dev/ram4 -m $M2
+is "$(status_field p 3)" insync "with which it comes back"
+says 0 "" remove p
+
+diag "or is abandoned"
+says 0 "" format --force $M2
+primary
+says 3 "dmrepctl: p: without its metadata device everything is copied at the next start; dmrepctl swap-metadata p DEVICE gives it another one; to go on without, --yes" \
+	abandon-metadata p
+is "$(status_field p 5)" fail "nothing has changed"
+says 0 "$(lacks p "what was written since")" abandon-metadata p --yes
+says 0 "p abandoned" status --noheadings -o name,metadata -S metadata=abandoned
+ok "a write" fill /dev/mapper/p 0x46 0 4k
+says 0 "" remove p
+dm_linear meta /dev/ram3
+says_like 3 "dmrepctl: metadata device $M: it had failed, and does not have what was written since: .*" \
+	create primary p -l $S -r /dev/ram4 -m $M
+says 0 "" format --force $M
+primary
+says 0 "$(lacks p "what was written since")" abandon-metadata p --yes
+says 0 "dmrepctl: p: metadata device $(dm_column meta major):$(dm_column meta minor), which it had, is out of date: dmrepctl format --force before it is used again" \
+	swap-metadata p $M2
+says 0 "" remove p
+says 0 "" create primary p -l $S -r /dev/ram4 -m $M2
+is "$(status_field p 3)" insync "with another one there is no note"
+says 0 "" remove p
+
+diag "one that could be told"
+dm_linear meta /dev/ram3
+says 0 "" format --force $M
+says 0 "" create primary p -l $S -r /dev/ram4 -m $M --force --insync
+says 0 "" abandon-metadata p -y
+says 0 "p off" status --noheadings -o name,metadata -S metadata=off
+says 0 "" remove p
+dm_log > /dev/null
+says 0 "" create primary p -l $S -r /dev/ram4 -m $M
+like "$(dm_log)" "resync, was .*; 16 of 16 regions are dirty" "is not refused, and has everything copied"
+says 0 "" remove p
 done_testing

@@ -68,7 +68,7 @@ _dmrepctl() {
 		words=$(_dmrepctl_options "$command" | awk '{ print $2 }')
 	else
 		words=$(_dmrepctl_arguments "$command")
-		[[ ! $command =~ ^(check|dump|format|swap-replica)$ ]] || files=y
+		[[ ! $command =~ ^(check|dump|format|swap-replica|swap-metadata)$ ]] || files=y
 	fi
 	if [ -n "$files" ]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")

@@ -97,7 +97,7 @@ static u64 failed(const struct device *device)
 
 static u64 metadata_failed(const struct device *device)
 {
-	return !strcmp(device->status.metadata, "fail");
+	return strcmp(device->status.metadata, "rw") && strcmp(device->status.metadata, "-");
 }
 
 static u64 fenced(const struct device *device)

@@ -252,7 +252,7 @@ static const struct dm_report_field_type fields[] = {
 	NUMBER(to_merge, 8, "to_merge_chunks", "#ToMerge", "Chunks that there were to merge."),
 	FIELD(progress, NUMBER, 6, "progress", "Merge%", set_percent,
 	      "How much of the merge is done, per cent."),
-	STRING(metadata, 4, "metadata", "Meta", "Mode of the metadata: rw or fail; - for none."),
+	STRING(metadata, 4, "metadata", "Meta", "Mode of the metadata device; - for none."),
 	STRING(error, 5, "error", "Error", "The first I/O error, one word; - for none."),
 	STRING(fence, 5, "fence", "Fence", "Of an ingress: open or fenced."),
 	TEXT(top, 3, "top", "Top", "Of an ingress: its view."),

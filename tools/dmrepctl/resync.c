@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The commands about a primary's replica: resync, which waits until it is in sync,
- * resync-rate and swap-replica.
+ * resync-rate and swap-replica. And those about its metadata device, when that has failed:
+ * swap-metadata and abandon-metadata.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "create.h"
@@ -26,7 +28,13 @@
 
 #define MAX_WORDS	32
 
+/* What a metadata device may lack. */
 #define NEW_REPLICA	"the new replica"
+#define LATEST_WRITES	"what was written since"
+
+/* So often it is looked whether an abandoned metadata device could be told. */
+#define TELL_TRIES	20
+#define TELL_INTERVAL	100000	/* microseconds */
 
 const struct option_spec resync_options[] = {
 	{ "no-wait", 0, NULL, "wait for the replica's answer only" },
@@ -37,6 +45,11 @@ const struct option_spec swap_options[] = {
 	{ "insync", 0, NULL, "it has what the old one had" },
 	{ "no-wait", 0, NULL, "do not wait until it is in sync" },
 	{ "force", 'f', NULL, "overwrite what is on the device" },
+	{ 0 }
+};
+
+const struct option_spec abandon_options[] = {
+	{ "yes", 'y', NULL, "everything may be copied at the next start" },
 	{ 0 }
 };
 
@@ -97,6 +110,11 @@ struct waiting {
 	bool begun;		/* it has been seen to copy */
 	bool gone;
 };
+
+static bool metadata_is(const struct device *device, const char *mode)
+{
+	return !strcmp(device->status.metadata, mode);
+}
 
 static bool sync_is(const struct device *device, const char *sync)
 {
@@ -282,7 +300,7 @@ static enum outcome check_replica(const struct invocation *in, const struct devi
 			     replica->path, format_size(replica->sectors * SECTOR_BYTES, has),
 			     replica->sectors, device->name,
 			     format_size(device->len * SECTOR_BYTES, needs), device->len);
-	if (!strcmp(device->status.metadata, "fail") && !has_option(in, "force") &&
+	if (metadata_is(device, "fail") && !has_option(in, "force") &&
 	    !has_option(in, "insync"))
 		return error(REFUSED, "%s: its metadata device has failed, so that nobody would know of the other replica after a crash; if that may be, --force",
 			     device->name);
@@ -293,9 +311,9 @@ static enum outcome check_replica(const struct invocation *in, const struct devi
 	return check_signature(replica);
 }
 
-/* The table with another replica; of the options, insync is about that one. */
-static void new_table(const struct table *table, const struct block_device *replica, bool insync,
-		      char text[TABLE_BYTES])
+/* The table with another device at @place, a word of it; @insync is about a replica. */
+static void new_table(const struct table *table, unsigned int place,
+		      const struct block_device *device, bool insync, char text[TABLE_BYTES])
 {
 	const char *options[MAX_WORDS + 1];
 	unsigned int i, n = 0;
@@ -306,9 +324,14 @@ static void new_table(const struct table *table, const struct block_device *repl
 			options[n++] = table->words[i];
 	if (insync)
 		options[n++] = "insync";
-	len = snprintf(text, TABLE_BYTES, "%s %s %s %u:%u %s", table->words[KIND],
-		       table->words[METADATA], table->words[LOCAL], replica->major,
-		       replica->minor, table->words[REGION]);
+	len = snprintf(text, TABLE_BYTES, "%s", table->words[KIND]);
+	for (i = METADATA; i < REGION; i++)
+		if (i == place)
+			len += snprintf(text + len, TABLE_BYTES - len, " %u:%u", device->major,
+					device->minor);
+		else
+			len += snprintf(text + len, TABLE_BYTES - len, " %s", table->words[i]);
+	len += snprintf(text + len, TABLE_BYTES - len, " %s", table->words[REGION]);
 	if (n)
 		len += snprintf(text + len, TABLE_BYTES - len, " %u", n);
 	for (i = 0; i < n; i++)
@@ -316,7 +339,8 @@ static void new_table(const struct table *table, const struct block_device *repl
 }
 
 /* What describes it has the old one still: the next up would take that for what it was. */
-static void warn_of_config(const struct device *device, const struct block_device *replica)
+static void warn_of_config(const struct device *device, unsigned int place,
+			   const struct block_device *now)
 {
 	const struct section *section;
 	const char *path = NULL;
@@ -330,11 +354,12 @@ static void warn_of_config(const struct device *device, const struct block_devic
 			if (!strcmp(section->name, device->name) &&
 			    section->plan.kind == &plan_primary)
 				/* They are in the order of the table. */
-				path = section->plan.devices[REPLICA - METADATA].path;
-	if (path && (stat(path, &st) || major(st.st_rdev) != replica->major ||
-		     minor(st.st_rdev) != replica->minor))
-		warning("%s: dmrepctl.conf describes it with the replica %s; that has to be %s before the next dmrepctl up",
-			device->name, path, replica->path);
+				path = section->plan.devices[place - METADATA].path;
+	if (path && (stat(path, &st) || major(st.st_rdev) != now->major ||
+		     minor(st.st_rdev) != now->minor))
+		warning("%s: dmrepctl.conf describes it with the %s %s; that has to be %s before the next dmrepctl up",
+			device->name, place == REPLICA ? "replica" : "metadata device", path,
+			now->path);
 	config_free(&config);
 }
 
@@ -361,23 +386,125 @@ enum outcome swap_replica_command(const struct invocation *in)
 	if (outcome)
 		return outcome;
 	insync = has_option(in, "insync");
-	stale = !insync && !strcmp(device.status.metadata, "fail");
-	new_table(&table, &replica, insync, text);
+	new_table(&table, REPLICA, &replica, insync, text);
 	/* What the old way to the disk still has in a cache must not come after the new one's. */
 	outcome = change_table(&device, text, insync && !sync_is(&device, "degraded"));
-	if (!outcome) {
-		warn_of_config(&device, &replica);
-		if (stale)
-			keep_stale_note(&device, NEW_REPLICA);
-	}
-	if (outcome || has_option(in, "no-wait") || is_filter(&table))
+	if (outcome)
 		return outcome;
+	warn_of_config(&device, REPLICA, &replica);
 	if (!refresh_device(&device))
 		return error(FAILED, "%s: it has been removed", device.name);
+	/* The new table may have repaired it. */
+	stale = !insync && metadata_is(&device, "fail");
+	if (stale)
+		keep_stale_note(&device, NEW_REPLICA);
+	if (has_option(in, "no-wait") || is_filter(&table))
+		return outcome;
 	if (device.status.stage == STAGE_RUNNING)
 		outcome = follow_resync(&device, region_bytes(&table));
 	/* That was forced, so it is no failure. */
 	if (stale)
 		error_stale(&device, NEW_REPLICA);
 	return outcome;
+}
+
+/*
+ * A metadata device that has failed
+ */
+
+static enum outcome get_primary_with_metadata(const struct invocation *in, struct device *device)
+{
+	enum outcome outcome = get_primary(in, device);
+
+	if (!outcome && metadata_is(device, "-"))
+		return error(FAILED, "%s: it has no metadata device", device->name);
+	return outcome;
+}
+
+/* The target takes one that is new, or the one that it has. */
+static enum outcome check_new_metadata(const struct block_device *metadata)
+{
+	enum outcome outcome = check_unused(metadata);
+	struct metadata_super super;
+	char why[256];
+
+	if (outcome || look_at_metadata(metadata, &super, why, sizeof(why)) == METADATA_BLANK)
+		return outcome;
+	return error(REFUSED, "metadata device %s: it is not new; dmrepctl format %s makes it so",
+		     metadata->path, metadata->path);
+}
+
+enum outcome swap_metadata_command(const struct invocation *in)
+{
+	struct block_device metadata;
+	char text[TABLE_BYTES], number[32];
+	struct device device;
+	struct table table;
+	bool same;
+	enum outcome outcome = get_primary_with_metadata(in, &device);
+
+	if (!outcome && metadata_is(&device, "rw"))
+		outcome = error(FAILED, "%s: its metadata device works; only one that has failed, or was abandoned, is replaced",
+				device.name);
+	if (!outcome)
+		outcome = read_table(&device, &table);
+	if (outcome)
+		return outcome;
+	drop_loaded_table(&device);
+	outcome = look_at_device("metadata", in->argv[1], &metadata);
+	if (outcome)
+		return outcome;
+	snprintf(number, sizeof(number), "%u:%u", metadata.major, metadata.minor);
+	same = !strcmp(table.words[METADATA], number);
+	if (!same)
+		outcome = check_new_metadata(&metadata);
+	if (outcome)
+		return outcome;
+	new_table(&table, METADATA, &metadata, false, text);
+	outcome = change_table(&device, text, false);
+	if (outcome)
+		return outcome;
+	warn_of_config(&device, METADATA, &metadata);
+	if (!refresh_device(&device))
+		return error(FAILED, "%s: it has been removed", device.name);
+	if (!metadata_is(&device, "rw"))
+		return error(FAILED, "%s: metadata device %s could not take over: the metadata mode is %s; dmesg says why",
+			     device.name, metadata.path, device.status.metadata);
+	drop_stale_note(&device);
+	if (!same)
+		warning("%s: metadata device %s, which it had, is out of date: dmrepctl format --force before it is used again",
+			device.name, table.words[METADATA]);
+	return DONE;
+}
+
+enum outcome abandon_metadata_command(const struct invocation *in)
+{
+	struct device device;
+	enum outcome outcome = get_primary_with_metadata(in, &device);
+	unsigned int i;
+
+	if (!outcome && device.status.stage != STAGE_RUNNING)
+		outcome = error(FAILED, "%s: stage %s: it does not write to its metadata device",
+				device.name, stage_name(device.status.stage));
+	if (!outcome && !has_option(in, "yes"))
+		outcome = error(REFUSED, "%s: without its metadata device everything is copied at the next start; dmrepctl swap-metadata %s DEVICE gives it another one; to go on without, --yes",
+				device.name, device.name);
+	if (outcome)
+		return outcome;
+	/* Before, for the host may die at any moment. */
+	keep_stale_note(&device, LATEST_WRITES);
+	outcome = send_message(&device, "abandon_metadata", NULL, 0);
+	if (outcome) {
+		drop_stale_note(&device);
+		return outcome;
+	}
+	for (i = 0; i < TELL_TRIES && refresh_device(&device) &&
+	     metadata_is(&device, "abandoned"); i++)
+		usleep(TELL_INTERVAL);
+	/* That was asked for, so it is no failure. */
+	if (metadata_is(&device, "off"))
+		drop_stale_note(&device);
+	else
+		error_stale(&device, LATEST_WRITES);
+	return DONE;
 }

@@ -43,7 +43,7 @@ static const char *sync_nr(unsigned int nr)
 
 static const char *metadata_nr(unsigned int nr)
 {
-	static const char * const names[] = { "rw", "fail", "-" };
+	static const char * const names[] = { "rw", "fail", "abandoned", "off", "-" };
 
 	return nth(names, ARRAY_SIZE(names), nr);
 }

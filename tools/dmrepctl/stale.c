@@ -56,6 +56,14 @@ void keep_stale_note(const struct device *device, const char *what)
 		device->name, what, NOTES, strerror(errno));
 }
 
+void drop_stale_note(const struct device *device)
+{
+	char path[PATH_MAX];
+
+	if (note_path(device->uuid, path))
+		unlink(path);
+}
+
 bool find_stale_note(const char *uuid, char what[STALE_BYTES])
 {
 	char path[PATH_MAX];

@@ -13,7 +13,10 @@
 /* Its metadata device has failed, and does not have @what: keep a note. */
 void keep_stale_note(const struct device *device, const char *what);
 
-/* The same, said aloud, with what to do. */
+/* Its metadata device has everything again. */
+void drop_stale_note(const struct device *device);
+
+/* The same as a note, said aloud, with what to do. */
 enum outcome error_stale(const struct device *device, const char *what);
 
 /* Of a view that has failed over, or is done: whether its metadata device has that. */
