@@ -68,6 +68,7 @@ struct repl_copy {
 	sector_t sector;
 	unsigned int sectors;
 	unsigned int nr_pages;		/* it has: its own, then borrowed ones */
+	bool zeroes;			/* it is written by telling the device so */
 	bool in_pieces;			/* it could not be read as a whole; the piece: */
 	unsigned int piece;		/* where, in the part */
 	unsigned int piece_sectors;
@@ -328,11 +329,10 @@ static void copy_endio(struct bio *bio)
 	hand_over(bio->bi_private);
 }
 
-/* Read or write sectors of a part; a piece of it begins at a page or lies within one. */
-static void submit(struct repl_copy *copy, enum repl_dev dev, blk_opf_t opf,
-		   unsigned int first, unsigned int left)
+/* A bio for sectors of a part, from @first on; its size is to be set. */
+static void init_bio(struct repl_copy *copy, enum repl_dev dev, blk_opf_t opf,
+		     unsigned int first)
 {
-	unsigned int offset = first % PAGE_SECTORS, n, i;
 	struct bio *bio = &copy->bio;
 
 	/* REQ_IDLE as well, for else writeback's throttle would hold up the worker. */
@@ -347,6 +347,16 @@ static void submit(struct repl_copy *copy, enum repl_dev dev, blk_opf_t opf,
 	bio->bi_iter.bi_sector = copy->sector + first;
 	bio->bi_end_io = copy_endio;
 	bio->bi_private = copy;
+}
+
+/* Read or write sectors of a part; a piece of it begins at a page or lies within one. */
+static void submit(struct repl_copy *copy, enum repl_dev dev, blk_opf_t opf,
+		   unsigned int first, unsigned int left)
+{
+	unsigned int offset = first % PAGE_SECTORS, n, i;
+	struct bio *bio = &copy->bio;
+
+	init_bio(copy, dev, opf, first);
 	for (i = first / PAGE_SECTORS; left; i++, left -= n, offset = 0) {
 		n = min_t(unsigned int, left, PAGE_SECTORS - offset);
 		__bio_add_page(bio, copy->pages[i], n << SECTOR_SHIFT, offset << SECTOR_SHIFT);
@@ -354,14 +364,50 @@ static void submit(struct repl_copy *copy, enum repl_dev dev, blk_opf_t opf,
 	submit_bio(bio);
 }
 
+static void submit_zeroes(struct repl_copy *copy, enum repl_dev dev)
+{
+	init_bio(copy, dev, REQ_OP_WRITE_ZEROES, 0);
+	copy->bio.bi_iter.bi_size = copy->sectors << SECTOR_SHIFT;
+	submit_bio(&copy->bio);
+}
+
 static void read_part(struct repl_copy *copy)
 {
 	submit(copy, copy->from, REQ_OP_READ, 0, copy->sectors);
 }
 
+/* Whether a part is zeroes. */
+static bool is_zero(struct repl_copy *copy)
+{
+	unsigned int i, n, left = copy->sectors << SECTOR_SHIFT;
+
+	for (i = 0; left; i++, left -= n) {
+		n = min_t(unsigned int, left, PAGE_SIZE);
+		if (memchr_inv(page_address(copy->pages[i]), 0, n))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Whether hidden is told that a part is zeroes, so that it takes no space there. Nobody looks
+ * at data that data replaces: that costs time, and hidden is soon to be emptied.
+ */
+static bool write_as_zeroes(struct repl_copy *copy)
+{
+	struct repl_copy *job = copy->job;
+
+	return job->to == REPL_HIDDEN && bio_op(repl_io_bio(job->io)) != REQ_OP_WRITE &&
+		bdev_write_zeroes_sectors(copy->rs->bdev[REPL_HIDDEN]) && is_zero(copy);
+}
+
 static void write_part(struct repl_copy *copy)
 {
-	submit(copy, copy->job->to, REQ_OP_WRITE, 0, copy->sectors);
+	copy->zeroes = !copy->zeroes && write_as_zeroes(copy);
+	if (copy->zeroes)
+		submit_zeroes(copy, copy->job->to);
+	else
+		submit(copy, copy->job->to, REQ_OP_WRITE, 0, copy->sectors);
 }
 
 /*
@@ -514,6 +560,7 @@ static void cut_part(struct repl_copy *copy)
 	copy->sector = job->at;
 	copy->sectors = min(next_lost(job) - job->at, most);
 	copy->in_pieces = false;
+	copy->zeroes = false;
 	/* What an attempt that failed has noted. */
 	if (repl_has_lost(job->rs) && job->to != REPL_SECONDARY)
 		repl_lost_clear(job->rs, job->to, job->at, job->at + copy->sectors);
@@ -603,6 +650,11 @@ static void copy_step(struct repl_copy *copy)
 	if (read && !job->read_error && !job->write_error &&
 	    !part_is_read(copy, &error) && !error)
 		return;
+	/* Whatever that means: to write the data says what is wrong. */
+	if (unlikely(error && copy->zeroes)) {
+		write_part(copy);
+		return;
+	}
 	if (error && read && !job->read_error)
 		job->read_error = error;
 	else if (error && !read && !job->write_error)

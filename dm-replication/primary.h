@@ -37,6 +37,7 @@
 #define REPL_JOB_PAGES		64U
 #define REPL_PAIR_PAGES		2048U
 #define REPL_RESYNC_SLOTS	4U
+#define REPL_SCAN_PAGES		16U	/* of a slot */
 
 /*
  * Sectors of a discard or of zeroes: of one, and of all that the replica has at the same
@@ -91,7 +92,15 @@ struct repl_job {
 	struct bio_vec vecs[REPL_JOB_PAGES];	/* of both: what is written does not change */
 };
 
-/* A region that is being copied. Protected by repl_pair.lock. */
+/* What came of the copying of a region. */
+enum repl_copied {
+	REPL_COPIED,
+	REPL_COPY_AGAIN,		/* it is still to be copied */
+	REPL_LOCAL_FAILED,
+	REPL_REPLICA_FAILED,
+};
+
+/* A region that is being copied. Protected by repl_pair.lock, but for the copy's own. */
 struct repl_resync_slot {
 	struct repl_replica *to;
 	u32 region;
@@ -101,7 +110,15 @@ struct repl_resync_slot {
 	bool again;			/* what was read may not be there any more */
 	bool abandoned;
 	unsigned long start;		/* jiffies; when copying has begun */
-	struct bio bio;			/* of a discard */
+
+	/* The copy's own; see region-copy.c. */
+	struct work_struct work;
+	struct bio bio;			/* of a discard, zeroes, or a read */
+	bool zeroed;			/* it is the replica that is read */
+	sector_t at;			/* in the region: all before this is zero */
+	unsigned int reading;		/* sectors */
+	struct bio_vec vecs[REPL_SCAN_PAGES];
+	struct page *pages[REPL_SCAN_PAGES];	/* constant */
 };
 
 /*
@@ -117,6 +134,8 @@ struct repl_replica {
 	struct block_device *bdev;	/* valid while there are tables; changed by a bind */
 	bool blocks;			/* to submit may take long; then send_work does it */
 	bool late;
+	bool no_zeroes;			/* it has rejected them; read and written without lock */
+	bool no_discard;		/* or not made zeroes of what it discarded; the same */
 	unsigned int nr_abandoned;	/* jobs and slots */
 	unsigned int nr_tables;		/* that have it */
 	struct list_head list;		/* p->replicas */
@@ -296,12 +315,18 @@ void repl_resync_pass(struct repl_pair *p, u32 first, u32 last);
 void repl_resync_kick(struct repl_pair *p);
 void repl_resync_abandon(struct repl_pair *p);
 void repl_resync_again(struct repl_pair *p);
+void repl_resync_done(struct repl_resync_slot *slot, enum repl_copied outcome);
 void repl_resync_unhold(struct repl_pair *p);
 bool repl_resync_is_quiet(struct repl_pair *p);
 void repl_retry(struct repl_pair *p);
 bool repl_replica_proven(struct repl_pair *p);
 void repl_replica_took(struct repl_replica *to, unsigned long start);
 unsigned long repl_patience(struct repl_pair *p);
+
+/* region-copy.c */
+int repl_region_slot_create(struct repl_resync_slot *slot, struct repl_replica *to);
+void repl_region_slot_destroy(struct repl_resync_slot *slot);
+void repl_region_copy(struct repl_resync_slot *slot);
 
 /* dirty-log.c */
 int repl_log_get(struct repl_primary *table, char *why, size_t len);

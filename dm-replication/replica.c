@@ -19,6 +19,10 @@
 /* It is on no list. */
 static void replica_free(struct repl_replica *to)
 {
+	unsigned int i;
+
+	for (i = 0; to->slots && i < REPL_RESYNC_SLOTS; i++)
+		repl_region_slot_destroy(&to->slots[i]);
 	if (to->kcopyd)
 		dm_kcopyd_client_destroy(to->kcopyd);
 	kfree(to->slots);
@@ -52,9 +56,10 @@ struct repl_replica *repl_replica_create(struct repl_pair *p, struct block_devic
 	INIT_LIST_HEAD(&to->unsent);
 	INIT_WORK(&to->send_work, repl_send_work);
 	INIT_DELAYED_WORK(&to->resync_work, repl_resync_work);
-	for (i = 0; i < REPL_RESYNC_SLOTS; i++)
-		to->slots[i].to = to;
 	if (p->local) {
+		for (i = 0; i < REPL_RESYNC_SLOTS; i++)
+			if (repl_region_slot_create(&to->slots[i], to))
+				goto bad;
 		client = dm_kcopyd_client_create(NULL);
 		if (IS_ERR(client))
 			goto bad;

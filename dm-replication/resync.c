@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Resync: dirty regions are copied to the replica, by kcopyd, while the primary is in
- * use; and when to try it after the replica has failed.
+ * Resync: which dirty regions are copied to the replica, while the primary is in use; and
+ * when to try it after the replica has failed.
  *
  * A region is copied when none of its writers is in flight, and new ones wait until it
  * has been copied: so nothing older ever overwrites what is newer. A write to a region
@@ -11,7 +11,6 @@
  * still arrive, after what is newer.
  */
 #include <linux/blkdev.h>
-#include <linux/dm-kcopyd.h>
 
 #include "primary.h"
 
@@ -158,22 +157,14 @@ void repl_resync_unhold(struct repl_pair *p)
 	release_held(p);
 }
 
-/* What came of a region. */
-enum outcome {
-	COPIED,
-	AGAIN,				/* it is still to be copied */
-	LOCAL_FAILED,
-	REPLICA_FAILED,
-};
-
 /* p->lock held. */
-static void region_done(struct repl_resync_slot *slot, enum outcome outcome,
+static void region_done(struct repl_resync_slot *slot, enum repl_copied outcome,
 			struct bio_list *ended)
 {
 	bool abandoned = slot->abandoned;
 	struct repl_pair *p = slot->to->p;
 
-	if (outcome != REPLICA_FAILED) {
+	if (outcome != REPL_REPLICA_FAILED) {
 		repl_replica_took(slot->to, slot->start);
 		if (!abandoned)
 			p->trial -= p->trial > 0;
@@ -181,17 +172,19 @@ static void region_done(struct repl_resync_slot *slot, enum outcome outcome,
 	slot->busy = false;
 	slot->copying = false;
 	slot->abandoned = false;
+	if (outcome == REPL_COPY_AGAIN && slot->discard)
+		__clear_bit(slot->region, p->discarded);
 	if (abandoned) {
 		repl_late_back(slot->to);
-	} else if (outcome == REPLICA_FAILED) {
+	} else if (outcome == REPL_REPLICA_FAILED) {
 		DMERR("%s: the replica has failed the copy of the region at sector %llu",
 		      dm_device_name(p->md), (u64)slot->region << p->region_shift);
 		repl_replica_failed(p, REPL_REPLICA_IO, ended);
-	} else if (outcome == LOCAL_FAILED) {
+	} else if (outcome == REPL_LOCAL_FAILED) {
 		/* No fault of the replica's. The others first, and not at once. */
 		repl_local_error(p, false);
 		p->resync_at = ktime_get_ns() + NSEC_PER_SEC;
-	} else if (outcome == COPIED && !slot->again &&
+	} else if (outcome == REPL_COPIED && !slot->again &&
 		   __test_and_clear_bit(slot->region, p->dirty)) {
 		__clear_bit(slot->region, p->discarded);
 		WRITE_ONCE(p->nr_dirty, p->nr_dirty - 1);
@@ -201,65 +194,23 @@ static void region_done(struct repl_resync_slot *slot, enum outcome outcome,
 	wake_up_all(&p->quiet);
 }
 
-static void copied(int read_failed, unsigned long write_failed, void *context)
+/**
+ * repl_resync_done - the copying of a region is over
+ * @slot: its slot; not to be touched any more
+ * @outcome: what came of it
+ *
+ * Context: any; p->lock not held.
+ */
+void repl_resync_done(struct repl_resync_slot *slot, enum repl_copied outcome)
 {
-	struct repl_resync_slot *slot = context;
 	struct bio_list ended = BIO_EMPTY_LIST;
 	struct repl_pair *p = slot->to->p;
-	enum outcome outcome = COPIED;
-
-	if (read_failed)
-		outcome = LOCAL_FAILED;
-	else if (write_failed)
-		outcome = REPLICA_FAILED;
-	spin_lock_irq(&p->lock);
-	region_done(slot, outcome, &ended);
-	spin_unlock_irq(&p->lock);
-	repl_end_bios(&ended);
-}
-
-static void discard_endio(struct bio *bio)
-{
-	struct repl_resync_slot *slot = bio->bi_private;
-	struct bio_list ended = BIO_EMPTY_LIST;
-	struct repl_pair *p = slot->to->p;
-	enum outcome outcome = COPIED;
 	unsigned long flags;
 
-	bio_uninit(bio);
 	spin_lock_irqsave(&p->lock, flags);
-	if (bio->bi_status == BLK_STS_NOTSUPP || bio->bi_status == BLK_STS_TARGET) {
-		__clear_bit(slot->region, p->discarded);
-		outcome = AGAIN;
-	} else if (bio->bi_status) {
-		outcome = REPLICA_FAILED;
-	}
 	region_done(slot, outcome, &ended);
 	spin_unlock_irqrestore(&p->lock, flags);
 	repl_end_bios(&ended);
-}
-
-static void copy_region(struct repl_resync_slot *slot)
-{
-	struct repl_pair *p = slot->to->p;
-	struct dm_io_region from = {
-		.bdev = p->local,
-		.sector = (sector_t)slot->region << p->region_shift,
-		.count = repl_region_len(p, slot->region),
-	};
-	struct dm_io_region to = from;
-
-	to.bdev = slot->to->bdev;
-	if (slot->discard) {
-		bio_init(&slot->bio, to.bdev, NULL, 0, REQ_OP_DISCARD);
-		slot->bio.bi_iter.bi_sector = to.sector;
-		slot->bio.bi_iter.bi_size = to.count << SECTOR_SHIFT;
-		slot->bio.bi_end_io = discard_endio;
-		slot->bio.bi_private = slot;
-		submit_bio(&slot->bio);
-	} else {
-		dm_kcopyd_copy(slot->to->kcopyd, &from, 1, &to, 0, copied, slot);
-	}
 }
 
 /* The next dirty region that has no slot yet. */
@@ -355,7 +306,7 @@ void repl_resync_work(struct work_struct *work)
 		begin = is_wanted(to) && !p->suspended && fill_slot(p, slot);
 		spin_unlock_irq(&p->lock);
 		if (begin)
-			copy_region(slot);
+			repl_region_copy(slot);
 	}
 
 	spin_lock_irq(&p->lock);
