@@ -127,10 +127,10 @@ static void merge_end(struct repl_set *rs)
 	mutex_lock(&rs->admin);
 	/* If that fails the device has, and no FLUSH will succeed; see view_flush(). */
 	recorded = !repl_commit_state(rs, stage, rs->epoch);
+	repl_set_stage(rs, stage);
 	/* Otherwise the next start merges again, from the stores as they are. */
 	if (stage == REPL_DONE && recorded)
 		repl_reclaim_dropped(rs);
-	repl_set_stage(rs, stage);
 	repl_publish(rs);
 	mutex_unlock(&rs->admin);
 }

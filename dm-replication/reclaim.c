@@ -9,6 +9,9 @@
  * and discards all chunks that the store does not hold now, one run after the other,
  * and rests after each as long as that took. A claim keeps those off who are about to
  * write there; who was there before is left alone.
+ *
+ * During a merge nothing is discarded. The maps in memory have less than the metadata
+ * device then, and after a crash the merge goes on from what that device has.
  */
 #include <linux/bitmap.h>
 #include <linux/blkdev.h>
@@ -17,17 +20,21 @@
 
 #include "replication.h"
 
-/* The longest discard, unless the device gives back larger pieces only. */
-#define REPL_DISCARD_SECTORS	(SZ_8M >> SECTOR_SHIFT)
+/*
+ * The longest discard, unless the device gives back larger pieces only: who wants to write
+ * to a chunk of it waits for it.
+ */
+#define REPL_DISCARD_SECTORS	(SZ_1M >> SECTOR_SHIFT)
 
-/* What somebody is about to store in active or hidden, and our claim against that. */
+/* What somebody is about to store in active or hidden, or still reads there, and our claim. */
 static const struct repl_trim_kind {
 	enum repl_dev dev;
 	enum repl_claim claim;
 	unsigned int busy;		/* enum repl_claim, a mask */
 } kinds[REPL_NR_STORES] = {
-	{ REPL_ACTIVE, REPL_CLAIM_TRIM_ACTIVE, REPL_CLAIM_FILL | REPL_CLAIM_WRITE },
-	{ REPL_HIDDEN, REPL_CLAIM_TRIM_HIDDEN, REPL_CLAIM_COPY },
+	{ REPL_ACTIVE, REPL_CLAIM_TRIM_ACTIVE,
+	  REPL_CLAIM_FILL | REPL_CLAIM_WRITE | REPL_CLAIM_READ_STORE },
+	{ REPL_HIDDEN, REPL_CLAIM_TRIM_HIDDEN, REPL_CLAIM_COPY | REPL_CLAIM_READ_STORE },
 };
 
 static struct repl_reclaim *reclaim_of(struct repl_set *rs)
@@ -110,6 +117,16 @@ static bool next_region(struct repl_set *rs, struct repl_trim *trim)
 	return true;
 }
 
+/* Whether a merge has still to be done, if only by the next start. */
+static bool is_merging(struct repl_set *rs)
+{
+	/* Pairs with repl_set_stage(): if that could not be recorded, we know. */
+	enum repl_stage stage = smp_load_acquire(&rs->stage);
+
+	return stage == REPL_FAILOVER || stage == REPL_FAILOVER_FAILED ||
+		repl_commit_failed(rs);
+}
+
 /* One discard of a store; false: there is nothing more to do. */
 static bool trim_store(struct repl_set *rs, struct repl_trim *trim,
 		       const struct repl_trim_kind *kind)
@@ -125,6 +142,11 @@ static bool trim_store(struct repl_set *rs, struct repl_trim *trim,
 	while (next_region(rs, trim)) {
 		r = &rs->regions[trim->region];
 		flags = repl_region_lock(rs, r);
+		/* The merge clears bits under this lock, so it has not yet done so here. */
+		if (is_merging(rs)) {
+			spin_unlock_irqrestore(&r->lock, flags);
+			return false;
+		}
 		found = next_run(r, kind, piece, &trim->chunk, &end);
 		if (found)
 			repl_io_claim(&reclaim_of(rs)->io, kind->claim, r, trim->chunk, end);
@@ -149,6 +171,9 @@ static void reclaim_work(struct work_struct *work)
 	bool more = false;
 	int i;
 
+	/* Whoever queued this may have looked before repl_reclaim_pause(). */
+	if (READ_ONCE(rc->paused))
+		return;
 	for (i = 0; i < REPL_NR_STORES; i++)
 		more |= trim_store(rs, &rc->trim[i], &kinds[i]);
 	if (more && !READ_ONCE(rc->paused))

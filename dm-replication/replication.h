@@ -109,6 +109,7 @@ enum repl_claim {
 	REPL_CLAIM_MERGE = 16,	/* a store to the secondary */
 	REPL_CLAIM_TRIM_ACTIVE = 32,	/* what active does not hold is discarded */
 	REPL_CLAIM_TRIM_HIDDEN = 64,	/* what hidden does not hold is discarded */
+	REPL_CLAIM_READ_STORE = 128,	/* a read of the view sent to a store that is merged */
 };
 
 /*

@@ -131,9 +131,14 @@ static int view_read(struct repl_io *io, struct bio *bio)
 		spin_unlock_irqrestore(&r->lock, flags);
 		return DM_MAPIO_KILL;
 	}
-	/* No ingress write comes after the failover. */
+	/*
+	 * No ingress write comes after the failover. But the merge ends without waiting for
+	 * reads, and then the stores are discarded.
+	 */
 	if (dev == REPL_SECONDARY && rs->stage == REPL_RUNNING)
 		repl_io_claim(io, REPL_CLAIM_READ, r, first, run);
+	else if (dev != REPL_SECONDARY && rs->stage != REPL_RUNNING)
+		repl_io_claim(io, REPL_CLAIM_READ_STORE, r, first, run);
 	spin_unlock_irqrestore(&r->lock, flags);
 
 	if (run < end)
