@@ -19,6 +19,23 @@ static struct repl_pair *pair_of(struct dm_target *ti)
 }
 
 /*
+ * A bio waits on a list. But in a noflush suspend it goes back to dm at once, for
+ * primary_presuspend() has been through the lists. p->lock held.
+ */
+static void park(struct repl_pair *p, struct bio *bio, struct bio_list *where, bool first)
+{
+	lockdep_assert_held(&p->lock);
+	if (unlikely(p->requeue) && dm_noflush_suspending(p->requeue)) {
+		where = &p->runnable;
+		queue_work(p->wq, &p->run_work);
+	}
+	if (first)
+		bio_list_add_head(where, bio);
+	else
+		bio_list_add(where, bio);
+}
+
+/*
  * Where a bio goes, which changes what is on the local device. p->lock held, dropped.
  * @first: it is the one of its kind that has waited longest for a job.
  */
@@ -37,7 +54,7 @@ static int route(struct repl_pair *p, struct bio *bio, bool first, unsigned long
 		if (unlikely(p->trial)) {
 			repl_resync_pass(p, io->first, io->last);
 		} else if (repl_resync_holds(p, io->first, io->last)) {
-			bio_list_add(&p->held, bio);
+			park(p, bio, &p->held, false);
 			goto out;
 		}
 		repl_regions_enter(p, bio);
@@ -73,10 +90,7 @@ static int route(struct repl_pair *p, struct bio *bio, bool first, unsigned long
 		goto local;
 	}
 	if (!job) {
-		if (first)
-			bio_list_add_head(repl_throttled(p, bio), bio);
-		else
-			bio_list_add(repl_throttled(p, bio), bio);
+		park(p, bio, repl_throttled(p, bio), first);
 		goto out;
 	}
 	spin_unlock_irqrestore(&p->lock, flags);
