@@ -44,6 +44,7 @@ void repl_io_init(struct repl_io *io, struct repl_set *rs, struct repl_gate *gat
 	io->mapping = false;
 	io->discard = false;
 	io->fua = false;
+	io->flush_both = false;
 	io->end_sector = 0;
 	io->rs = rs;
 	io->gate = gate;
@@ -254,6 +255,10 @@ int repl_io_map(struct repl_io *io, struct bio *bio,
 	io->entered = true;
 
 	r = route(io, bio);
+	if (likely(r == DM_MAPIO_REMAPPED)) {
+		repl_submit(dm_table_get_md(io->ti->table), bio);
+		return DM_MAPIO_SUBMITTED;
+	}
 	if (unlikely(r == DM_MAPIO_KILL))
 		repl_gate_exit(io->gate);	/* no end_io will come */
 	return r;
@@ -284,7 +289,7 @@ void repl_io_continue(struct repl_io *io,
 	}
 	switch (route(io, bio)) {
 	case DM_MAPIO_REMAPPED:
-		dm_submit_bio_remap(bio, NULL);
+		repl_submit(dm_table_get_md(io->ti->table), bio);
 		break;
 	case DM_MAPIO_KILL:
 		bio_io_error(bio);

@@ -281,7 +281,6 @@ static int ingress_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	/* Whatever hidden can do, to which no discard of the user's goes. */
 	ti->discards_supported = bdev_max_discard_sectors(in->secondary->bdev);
 	ti->per_io_data_size = sizeof(struct repl_io);
-	ti->accounts_remapped_io = true;
 	return 0;
 }
 

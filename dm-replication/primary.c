@@ -153,7 +153,9 @@ static int primary_write(struct repl_pair *p, struct bio *bio)
 		io->last = (bio_end_sector(bio) - 1) >> p->region_shift;
 	}
 	spin_lock_irqsave(&p->lock, flags);
-	return route(p, bio, false, flags);
+	if (route(p, bio, false, flags) == DM_MAPIO_REMAPPED)
+		repl_submit(p->md, bio);
+	return DM_MAPIO_SUBMITTED;
 }
 
 static int filter_map(struct repl_pair *p, struct bio *bio)
@@ -269,7 +271,7 @@ void repl_primary_run_work(struct work_struct *work)
 			bio->bi_status = BLK_STS_DM_REQUEUE;
 			bio_endio(bio);
 		} else if (route(p, bio, first, flags) == DM_MAPIO_REMAPPED) {
-			dm_submit_bio_remap(bio, NULL);
+			repl_submit(p->md, bio);
 		} else if (first) {
 			/* Who gives pages or sectors back calls again. */
 			stuck[zeroes] = bio == READ_ONCE(list->head) ? bio : NULL;
@@ -531,7 +533,6 @@ static int primary_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ti->num_write_zeroes_bios = 1;
 	ti->per_io_data_size = sizeof(struct repl_primary_io);
 	/* Else a bio that waits may be counted twice: by dm, and by run_work. */
-	ti->accounts_remapped_io = true;
 	return 0;
 }
 

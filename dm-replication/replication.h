@@ -126,6 +126,7 @@ struct repl_io {
 	bool mapping;			/* in ->map, where a bio may be cut */
 	bool discard;			/* of the view, sent as a write of zeroes */
 	bool fua;			/* of the view: to be committed when it is done */
+	bool flush_both;		/* of the view: then the secondary is flushed too */
 
 	sector_t sector;		/* of the view: where the bio began, and ends, if it */
 	sector_t end_sector;		/* may write to lost sectors; else the end is 0 */
@@ -322,6 +323,9 @@ int repl_check_blocks(struct dm_target *ti, const char *what, struct block_devic
 		      const char *whose, unsigned int most);
 int repl_parse_dev(const char *arg, dev_t *dev);
 int repl_parse_chunk(struct dm_target *ti, const char *arg, u32 *sectors);
+
+/* target.c */
+void repl_submit(struct mapped_device *md, struct bio *bio);
 
 /* set.c */
 struct repl_set *repl_set_get(struct dm_target *ti, struct dm_dev *const dev[],

@@ -2,7 +2,9 @@
 /*
  * The target "replication": its first argument is the mode, which does the rest.
  */
+#include <linux/blk-cgroup.h>
 #include <linux/module.h>
+#include <trace/events/block.h>
 
 #include "compat.h"
 #include "primary.h"
@@ -56,6 +58,27 @@ static int replication_map(struct dm_target *ti, struct bio *bio)
 static int replication_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
 {
 	return mode_of(ti)->end_io(ti, bio, error);
+}
+
+/**
+ * repl_submit - send a bio that others may wait for to the device that it has been given
+ * @md: the dm device that it was sent to
+ * @bio: the bio; not to be touched any more
+ *
+ * Others wait for it because it is counted at a gate or in a region, or has a claim. A
+ * limit of its owner's cgroup must not hold it up, so it goes on the root's account.
+ * dm_submit_bio_remap() would put it on its owner's again. A limit that is set on the dm
+ * device itself has held the bio before it came here. For dm's accounting the target has
+ * accepted the bio (DM_MAPIO_SUBMITTED), so it counts as in flight while it waits, too.
+ *
+ * Context: that of submit_bio(); it may be ->map.
+ */
+void repl_submit(struct mapped_device *md, struct bio *bio)
+{
+	bio_associate_blkg_from_css(bio, blkcg_root_css);
+	if (trace_block_bio_remap_enabled())
+		trace_block_bio_remap(bio, disk_devt(dm_disk(md)), bio->bi_iter.bi_sector);
+	submit_bio_noacct(bio);
 }
 
 static void replication_presuspend(struct dm_target *ti)

@@ -25,42 +25,34 @@ static void view_resume_io(struct repl_io *io)
 	repl_io_continue(io, view_route);
 }
 
-/*
- * There are two flush bios: the first is for active, the second for the
- * secondary. Once the merge has begun, data may be in either.
- */
+/* Active has been flushed. */
+static int view_flush_secondary(struct repl_io *io, struct bio *bio)
+{
+	bio->bi_opf |= REQ_PREFLUSH;	/* without a cache it was taken off */
+	repl_io_send(io, bio, REPL_SECONDARY);
+	return DM_MAPIO_REMAPPED;
+}
+
+static void view_resume_flush(struct repl_io *io)
+{
+	repl_io_continue(io, view_flush_secondary);
+}
+
+/* Once the merge has begun, data may be in active or the secondary. */
 static int view_flush(struct repl_io *io, struct bio *bio)
 {
-	enum repl_dev dev = dm_bio_get_target_bio_nr(bio) ? REPL_SECONDARY : REPL_ACTIVE;
 	struct repl_set *rs = io->rs;
 	/* Pairs with repl_set_stage(): if that could not be recorded, we know. */
 	enum repl_stage stage = smp_load_acquire(&rs->stage);
-	enum repl_dev idle;
 
 	if (repl_commit_failed(rs))
 		return DM_MAPIO_KILL;
 	if (rs->commit && stage != REPL_DONE) {
-		if (dev == REPL_ACTIVE)
-			repl_commit_flush(io, true);
-		else
-			bio_endio(bio);
+		repl_commit_flush(io, true);
 		return DM_MAPIO_SUBMITTED;
 	}
-	switch (stage) {
-	case REPL_RUNNING:
-		idle = REPL_SECONDARY;
-		break;
-	case REPL_DONE:
-		idle = REPL_ACTIVE;
-		break;
-	default:
-		idle = REPL_NOWHERE;
-	}
-	if (dev == idle) {
-		bio_endio(bio);
-		return DM_MAPIO_SUBMITTED;
-	}
-	repl_io_send(io, bio, dev);
+	io->flush_both = stage != REPL_RUNNING && stage != REPL_DONE;
+	repl_io_send(io, bio, stage == REPL_DONE ? REPL_SECONDARY : REPL_ACTIVE);
 	return DM_MAPIO_REMAPPED;
 }
 
@@ -346,6 +338,12 @@ static int view_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *erro
 	}
 	if (unlikely(io->fua) && view_commit_fua(io, error))
 		return DM_ENDIO_INCOMPLETE;	/* and comes again */
+	if (unlikely(io->flush_both) && !*error) {
+		io->flush_both = false;
+		io->resume = view_resume_flush;
+		repl_io_resume(io);
+		return DM_ENDIO_INCOMPLETE;	/* and comes again */
+	}
 	/* A disk that finds out only now that it cannot: then the hint is not taken. */
 	if (io->discard && (*error == BLK_STS_NOTSUPP || *error == BLK_STS_TARGET))
 		*error = BLK_STS_OK;
@@ -563,7 +561,7 @@ static int view_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	repl_face_add(&view->face);
 
 	ti->private = view;
-	ti->num_flush_bios = 2;
+	ti->num_flush_bios = 1;
 	/* Whatever the devices do: maps have to be committed. */
 	ti->flush_supported = !!view->dev[REPL_METADATA];
 	ti->num_discard_bios = 1;
@@ -572,7 +570,6 @@ static int view_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ti->discards_supported =
 		bdev_max_discard_sectors(view->dev[REPL_SECONDARY]->bdev);
 	ti->per_io_data_size = sizeof(struct repl_io);
-	ti->accounts_remapped_io = true;
 	return 0;
 bad:
 	view_free(view);
