@@ -276,6 +276,8 @@ void repl_io_continue(struct repl_io *io,
 {
 	struct bio *bio = repl_io_bio(io);
 
+	/* Its caller is not held up by what we do here, and is not to try again for it. */
+	bio->bi_opf &= ~REQ_NOWAIT;
 	if (is_requeued(io)) {
 		bio->bi_status = BLK_STS_DM_REQUEUE;
 		bio_endio(bio);

@@ -219,6 +219,11 @@ struct repl_copy *repl_copy_get(struct repl_io *io)
 	struct repl_copy *copy;
 	unsigned long flags;
 
+	/* Who must not sleep in submit_bio() asks again from a worker. */
+	if (unlikely(io->mapping && repl_io_bio(io)->bi_opf & REQ_NOWAIT)) {
+		repl_io_resume(io);
+		return NULL;
+	}
 	spin_lock_irqsave(&rs->wait_lock, flags);
 	copy = take(rs, io);
 	if (!copy)

@@ -174,6 +174,12 @@ static int primary_map(struct dm_target *ti, struct bio *bio)
 	repl_primary_io(bio)->counted = false;
 	repl_primary_io(bio)->waited = false;
 	repl_primary_io(bio)->alone = false;
+	/*
+	 * A write that has to wait here holds up nobody, but it may wait for a request of
+	 * the local device. If that turned it away instead, the legs would differ.
+	 */
+	if (op_is_write(bio_op(bio)))
+		bio->bi_opf &= ~REQ_NOWAIT;
 	if (!p->local)
 		return filter_map(p, bio);
 	if (unlikely(stage == REPL_NONE))

@@ -143,7 +143,7 @@ static void replication_io_hints(struct dm_target *ti, struct queue_limits *limi
 static struct target_type replication_target = {
 	.name = "replication",
 	.version = {1, 0, 0},
-	.features = DM_TARGET_SINGLETON | DM_TARGET_ALWAYS_WRITEABLE,
+	.features = DM_TARGET_SINGLETON | DM_TARGET_ALWAYS_WRITEABLE | DM_TARGET_NOWAIT,
 	.module = THIS_MODULE,
 	.ctr = replication_ctr,
 	.dtr = replication_dtr,

@@ -3,13 +3,21 @@
 # timeout: 200
 #
 # Rule 4: who queues I/O to be polled for, and polls for none, holds up nobody: polling
-# is offered by no face, whatever the devices underneath can do.
+# is offered by no face, whatever the devices underneath can do. And who asks for it, or
+# that a request does not wait (NOWAIT), gets what he writes written.
 . tests/lib.sh
 
 nulldisks 4 64 submit_queues=1 poll_queues=1 || skip_all "null_blk has no poll queues"
 
 offered() {
 	cat "/sys/dev/block/$(dm_column "$1" major,minor)/queue/io_poll"
+}
+
+# uring NAME OPTION...: random reads and writes by io_uring, of which what is written is verified
+uring() {
+	fio --name="$1" --filename="/dev/mapper/$1" --ioengine=io_uring --direct=1 --iodepth=8 \
+		--rw=randwrite --bsrange=512-16k --size=4m --offset=8m --verify=crc32c \
+		"${@:2}" > "$scratch/fio" 2>&1 || { cat "$scratch/fio"; return 1; }
 }
 
 dm_linear linear /dev/nullb0
@@ -21,6 +29,10 @@ for name in view in; do
 	is "$(offered $name)" 0 "$name does not"
 	dm_table $name "$(dmsetup table $name)"
 	is "$(offered $name)" 0 "nor after a reload"
+done
+for name in view in; do
+	ok "$name: io_uring, polling" uring $name --hipri=1
+	ok "$name: io_uring, not to wait" uring $name --nowait=1
 done
 unreaped /dev/mapper/view 1000 > "$scratch/unreaped" &
 reader=$!
@@ -36,9 +48,15 @@ kill $reader $!
 wait $reader $!
 dm_remove_all
 
+fill /dev/nullb0 0x11
+fill /dev/nullb3 0x11
 primary_create primary /dev/nullb0 /dev/nullb3 2048 insync
 is "$(offered primary)" 0 "a primary does not"
 dm_table primary "$(dmsetup table primary)"
 is "$(offered primary)" 0 "nor after a reload"
+ok "primary: io_uring, polling" uring primary --hipri=1
+ok "primary: io_uring, not to wait" uring primary --nowait=1
+ok "the legs are equal" equal /dev/nullb0 /dev/nullb3
+is "$(dmsetup status primary)" "0 131072 replication primary running insync 0/64 - -" "no error is noted"
 dm_remove_all
 done_testing
