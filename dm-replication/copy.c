@@ -37,11 +37,26 @@
 /* What cannot be read is read again in pieces of so much, then in the device's blocks. */
 #define PIECE_SECTORS		(SZ_4K >> SECTOR_SHIFT)
 
+/*
+ * How far from a block that cannot be read another one is read, to know whether the
+ * device is there: farther than what a list of lost sectors has room for, but near, for
+ * the device may be made of several.
+ */
+#define PROBE_SECTORS		(SZ_2M >> SECTOR_SHIFT)
+
 /* Copies of one job at once. */
 #define REPL_JOB_COPIES		16
 
 /* Who waits for a copy is not bothered before so many are free. */
 #define REPL_COPIES_TO_WAKE	(REPL_COPIES / 4)
+
+/* What is being read of a piece. */
+enum repl_trial {
+	REPL_READ,			/* the piece, for the first time */
+	REPL_PROBE_BEHIND,		/* it failed: another block, is the device there? */
+	REPL_PROBE_BEFORE,		/* that failed, too: one at the other side */
+	REPL_READ_AGAIN,		/* the device is there: the piece once more */
+};
 
 /* In the order of their use: free; then the starter's; then the work's. */
 struct repl_copy {
@@ -72,6 +87,7 @@ struct repl_copy {
 	bool in_pieces;			/* it could not be read as a whole; the piece: */
 	unsigned int piece;		/* where, in the part */
 	unsigned int piece_sectors;
+	enum repl_trial trial;		/* of the piece */
 	struct bio bio;
 	struct bio_vec vecs[REPL_COPY_PAGES];
 	struct page *pages[REPL_COPY_PAGES];
@@ -334,9 +350,8 @@ static void copy_endio(struct bio *bio)
 	hand_over(bio->bi_private);
 }
 
-/* A bio for sectors of a part, from @first on; its size is to be set. */
-static void init_bio(struct repl_copy *copy, enum repl_dev dev, blk_opf_t opf,
-		     unsigned int first)
+/* A bio for sectors of a part, at @sector; its size is to be set. */
+static void init_bio(struct repl_copy *copy, enum repl_dev dev, blk_opf_t opf, sector_t sector)
 {
 	struct bio *bio = &copy->bio;
 
@@ -349,19 +364,22 @@ static void init_bio(struct repl_copy *copy, enum repl_dev dev, blk_opf_t opf,
 	bio->bi_bdev = copy->rs->bdev[dev];
 	bio_associate_blkg_from_css(bio, blkcg_root_css);
 	bio->bi_ioprio = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, IOPRIO_BE_NORM);
-	bio->bi_iter.bi_sector = copy->sector + first;
+	bio->bi_iter.bi_sector = sector;
 	bio->bi_end_io = copy_endio;
 	bio->bi_private = copy;
 }
 
-/* Read or write sectors of a part; a piece of it begins at a page or lies within one. */
-static void submit(struct repl_copy *copy, enum repl_dev dev, blk_opf_t opf,
+/*
+ * Read or write so many sectors at @sector, from @first on in the part's pages: there a
+ * piece begins at a page or lies within one.
+ */
+static void submit(struct repl_copy *copy, enum repl_dev dev, blk_opf_t opf, sector_t sector,
 		   unsigned int first, unsigned int left)
 {
 	unsigned int offset = first % PAGE_SECTORS, n, i;
 	struct bio *bio = &copy->bio;
 
-	init_bio(copy, dev, opf, first);
+	init_bio(copy, dev, opf, sector);
 	for (i = first / PAGE_SECTORS; left; i++, left -= n, offset = 0) {
 		n = min_t(unsigned int, left, PAGE_SECTORS - offset);
 		__bio_add_page(bio, copy->pages[i], n << SECTOR_SHIFT, offset << SECTOR_SHIFT);
@@ -371,14 +389,14 @@ static void submit(struct repl_copy *copy, enum repl_dev dev, blk_opf_t opf,
 
 static void submit_zeroes(struct repl_copy *copy, enum repl_dev dev)
 {
-	init_bio(copy, dev, REQ_OP_WRITE_ZEROES, 0);
+	init_bio(copy, dev, REQ_OP_WRITE_ZEROES, copy->sector);
 	copy->bio.bi_iter.bi_size = copy->sectors << SECTOR_SHIFT;
 	submit_bio(&copy->bio);
 }
 
 static void read_part(struct repl_copy *copy)
 {
-	submit(copy, copy->from, REQ_OP_READ, 0, copy->sectors);
+	submit(copy, copy->from, REQ_OP_READ, copy->sector, 0, copy->sectors);
 }
 
 /* Whether a part is zeroes. */
@@ -412,26 +430,52 @@ static void write_part(struct repl_copy *copy)
 	if (copy->zeroes)
 		submit_zeroes(copy, copy->job->to);
 	else
-		submit(copy, copy->job->to, REQ_OP_WRITE, 0, copy->sectors);
+		submit(copy, copy->job->to, REQ_OP_WRITE, copy->sector, 0, copy->sectors);
+}
+
+/* The device says that its sectors are bad. A store is no different from the secondary. */
+static bool is_bad_medium(blk_status_t error)
+{
+	return error == BLK_STS_MEDIUM || error == BLK_STS_PROTECTION;
+}
+
+static void read_piece(struct repl_copy *copy)
+{
+	submit(copy, copy->from, REQ_OP_READ, copy->sector + copy->piece, copy->piece,
+	       copy->piece_sectors);
 }
 
 /*
- * What the secondary cannot read: its sectors, not the way to it. A store is no
- * different, when active is filled.
+ * The next piece of a part that is read in pieces: 4 KiB, by the device's 4 KiB. After a
+ * block of such a piece that has a bad one follow its other blocks.
  */
-static bool is_unreadable(blk_status_t error)
-{
-	return error == BLK_STS_IOERR || error == BLK_STS_MEDIUM || error == BLK_STS_PROTECTION;
-}
-
-/* The next piece of a part that is read in pieces: 4 KiB, by the device's 4 KiB. */
-static void read_piece(struct repl_copy *copy)
+static void read_next_piece(struct repl_copy *copy, unsigned int block)
 {
 	sector_t at = copy->sector + copy->piece;
 	unsigned int left = copy->sectors - copy->piece;
 
-	copy->piece_sectors = min_t(unsigned int, left, PIECE_SECTORS - at % PIECE_SECTORS);
-	submit(copy, copy->from, REQ_OP_READ, copy->piece, copy->piece_sectors);
+	copy->trial = REPL_READ;
+	if (!copy->piece || copy->piece_sectors != block || at % PIECE_SECTORS == 0)
+		copy->piece_sectors = min_t(unsigned int, left,
+					    PIECE_SECTORS - at % PIECE_SECTORS);
+	read_piece(copy);
+}
+
+/*
+ * Read another block of the device. Its content is of no use; it goes where that of the
+ * piece belongs, which overwrites it.
+ */
+static void read_probe(struct repl_copy *copy, enum repl_trial trial)
+{
+	sector_t last = copy->rs->len - copy->piece_sectors;
+	sector_t at = copy->sector + copy->piece;
+
+	if (trial == REPL_PROBE_BEHIND)
+		at = min(at + PROBE_SECTORS, last);
+	else
+		at = at > PROBE_SECTORS ? at - PROBE_SECTORS : 0;
+	copy->trial = trial;
+	submit(copy, copy->from, REQ_OP_READ, at, copy->piece, copy->piece_sectors);
 }
 
 /* A piece is lost. False: there is no room to note it. */
@@ -455,8 +499,52 @@ static bool lose_piece(struct repl_copy *copy)
 }
 
 /*
- * A read of a part, or of a piece of it, has ended. In what cannot be read as a whole
- * ever smaller pieces are tried, down to the device's blocks; what is left is lost.
+ * A read of a part, or of a piece of it, has failed. Ever smaller pieces are tried, down
+ * to the device's blocks. Returns true if the piece is lost; if not either something is
+ * being read, or @error says why the job fails.
+ *
+ * A device that is gone says the same, BLK_STS_IOERR, as many say of a bad sector. So a
+ * block is lost if it cannot be read, and then another one can, and then it still cannot.
+ */
+static bool piece_failed(struct repl_copy *copy, unsigned int block, blk_status_t *error)
+{
+	blk_status_t why = *error;
+	bool lost = false;
+
+	if (copy->job->to == REPL_SECONDARY || (why != BLK_STS_IOERR && !is_bad_medium(why)))
+		return false;
+	*error = BLK_STS_OK;
+	if (!copy->in_pieces) {
+		copy->in_pieces = true;
+		copy->piece = 0;
+		read_next_piece(copy, block);
+	} else if (copy->piece_sectors > block) {
+		copy->piece_sectors = block;
+		read_piece(copy);
+	} else if (!is_bad_medium(why) && copy->trial == REPL_READ) {
+		read_probe(copy, REPL_PROBE_BEHIND);
+	} else {
+		lost = lose_piece(copy);
+		if (!lost)
+			*error = why;
+	}
+	return lost;
+}
+
+/* A probe has been read; or not, then @error says so if it was the last one. */
+static void probe_is_read(struct repl_copy *copy, blk_status_t *error)
+{
+	if (!*error) {
+		copy->trial = REPL_READ_AGAIN;
+		read_piece(copy);
+	} else if (copy->trial == REPL_PROBE_BEHIND) {
+		*error = BLK_STS_OK;
+		read_probe(copy, REPL_PROBE_BEFORE);
+	}
+}
+
+/*
+ * A read of a part, or of a piece of it, has ended. What cannot be read at all is lost.
  * Returns whether the part is there; if not either a piece is being read, or @error says
  * why the job fails.
  */
@@ -464,36 +552,19 @@ static bool part_is_read(struct repl_copy *copy, blk_status_t *error)
 {
 	unsigned int block = bdev_logical_block_size(copy->rs->bdev[copy->from]) >> SECTOR_SHIFT;
 
-	if (*error) {
-		if (copy->job->to == REPL_SECONDARY || !is_unreadable(*error))
-			return false;
-		if (!copy->in_pieces) {
-			copy->in_pieces = true;
-			copy->piece = 0;
-			*error = BLK_STS_OK;
-			read_piece(copy);
-			return false;
-		}
-		if (copy->piece_sectors > block) {
-			copy->piece_sectors = block;
-			*error = BLK_STS_OK;
-			submit(copy, copy->from, REQ_OP_READ, copy->piece, block);
-			return false;
-		}
-		if (!lose_piece(copy))
-			return false;
-		*error = BLK_STS_OK;
+	if (copy->in_pieces &&
+	    (copy->trial == REPL_PROBE_BEHIND || copy->trial == REPL_PROBE_BEFORE)) {
+		probe_is_read(copy, error);
+		return false;
 	}
+	if (*error && !piece_failed(copy, block, error))
+		return false;
 	if (!copy->in_pieces)
 		return true;
 	copy->piece += copy->piece_sectors;
 	if (copy->piece >= copy->sectors)
 		return true;
-	/* After a block of 4 KiB that has a bad one follow its other blocks. */
-	if (copy->piece_sectors == block && (copy->sector + copy->piece) % PIECE_SECTORS)
-		submit(copy, copy->from, REQ_OP_READ, copy->piece, block);
-	else
-		read_piece(copy);
+	read_next_piece(copy, block);
 	return false;
 }
 
@@ -566,7 +637,7 @@ static void cut_part(struct repl_copy *copy)
 	copy->sectors = min(next_lost(job) - job->at, most);
 	copy->in_pieces = false;
 	copy->zeroes = false;
-	/* What an attempt that failed has noted. */
+	/* What an attempt has noted before power was lost. */
 	if (repl_has_lost(job->rs) && job->to != REPL_SECONDARY)
 		repl_lost_clear(job->rs, job->to, job->at, job->at + copy->sectors);
 	job->at += copy->sectors;

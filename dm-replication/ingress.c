@@ -24,6 +24,32 @@ static void ingress_resume_io(struct repl_io *io)
 	repl_io_continue(io, ingress_route);
 }
 
+/* The next run of chunks that hidden lacks; they are in the secondary, all. */
+static bool ingress_next_run(struct repl_region *r, unsigned int *first,
+			     unsigned int *run_end, unsigned int end,
+			     enum repl_dev *from)
+{
+	*from = REPL_SECONDARY;
+	*first = find_next_zero_bit(r->hidden, end, *first);
+	if (*first >= end)
+		return false;
+	*run_end = find_next_bit(r->hidden, end, *first);
+	return true;
+}
+
+/* Region lock held. Chunks are not saved: what was noted of them meanwhile is not lost. */
+static void forget_lost(struct repl_io *io)
+{
+	struct repl_region *r = io->region;
+	struct repl_set *rs = io->rs;
+	unsigned int run, run_end;
+	enum repl_dev from;
+
+	for (run = io->first; ingress_next_run(r, &run, &run_end, io->end, &from); run = run_end)
+		repl_lost_clear(rs, REPL_HIDDEN, repl_chunk_sector(rs, r, run),
+				min(rs->len, repl_chunk_sector(rs, r, run_end)));
+}
+
 /**
  * repl_ingress_saved - the claimed chunks are in hidden, durably if there is metadata
  * @io: the write that they were saved for
@@ -38,6 +64,8 @@ void repl_ingress_saved(struct repl_io *io, int error)
 	spin_lock_irq(&r->lock);
 	if (!error)
 		repl_map_set(io->rs, r, REPL_HIDDEN, io->first, io->end);
+	else if (repl_has_lost(io->rs))
+		forget_lost(io);
 	repl_io_release_locked(io);
 	spin_unlock_irq(&r->lock);
 
@@ -66,19 +94,6 @@ static void ingress_copied(struct repl_io *io, blk_status_t read_error,
 		repl_ingress_saved(io, -ENOSPC);	/* the caller is to know */
 	else
 		repl_ingress_saved(io, failed ? -EIO : 0);
-}
-
-/* The next run of chunks that hidden lacks; they are in the secondary, all. */
-static bool ingress_next_run(struct repl_region *r, unsigned int *first,
-			     unsigned int *run_end, unsigned int end,
-			     enum repl_dev *from)
-{
-	*from = REPL_SECONDARY;
-	*first = find_next_zero_bit(r->hidden, end, *first);
-	if (*first >= end)
-		return false;
-	*run_end = find_next_bit(r->hidden, end, *first);
-	return true;
 }
 
 /*

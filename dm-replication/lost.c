@@ -18,6 +18,7 @@
 /* An entry: one bit a sector for each store, and which unit it is. 0: there is none. */
 #define SHIFT_OF(dev)	((dev) == REPL_ACTIVE ? 8 : 0)
 #define UNIT_OF(entry)	((entry) >> 16)
+#define HIDDEN_BITS	((u64)GENMASK(UNIT_SECTORS - 1, 0))
 
 /* The bits of an entry's unit that are in a range, for a store. */
 static u64 bits_of(u64 unit, enum repl_dev dev, sector_t first, sector_t end)
@@ -181,9 +182,12 @@ bool repl_lost_all(struct repl_set *rs, enum repl_dev dev, sector_t first, secto
 }
 
 /**
- * repl_lost_merge - add the list as it is now to a copy of it
+ * repl_lost_merge - bring a copy of the list up to date
  * @rs: the set
  * @entry: the copy, of REPL_META_LOST entries: an earlier state of this epoch, or zeroes
+ *
+ * What it has of active stays, and that of hidden is as it is now: its entries are taken
+ * off only while their chunk is not hidden's.
  *
  * Context: any.
  */
@@ -195,7 +199,7 @@ void repl_lost_merge(struct repl_set *rs, u64 *entry)
 
 	spin_lock_irqsave(&lost->lock, flags);
 	for (i = 0; i < lost->nr; i++)
-		entry[i] |= lost->entry[i];
+		entry[i] = (entry[i] & ~HIDDEN_BITS) | lost->entry[i];
 	spin_unlock_irqrestore(&lost->lock, flags);
 }
 

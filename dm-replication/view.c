@@ -156,6 +156,8 @@ static void view_filled(struct repl_io *io, blk_status_t read_error,
 	if (!read_error && repl_lost_all(rs, REPL_ACTIVE, first, end))
 		read_error = BLK_STS_IOERR;
 	failed = read_error || write_error;
+	if (failed && repl_has_lost(rs))
+		repl_lost_clear(rs, REPL_ACTIVE, first, end);
 
 	if (read_error)
 		repl_fail_dev(rs, io->dev, BLK_STS_IOERR);

@@ -5,7 +5,7 @@
 # An unreadable sector of the secondary does not keep the primary from writing there, which
 # heals the disk. What can be read of the old content is saved; reads of the rest fail on
 # the view, with or without a restart, and never show anything else. A failover leaves out
-# what was lost, and says so.
+# what was lost, and says so. A secondary that fails all I/O for a moment has lost nothing.
 . tests/lib.sh
 
 ramdisks 4 16
@@ -16,6 +16,9 @@ wait_for 20 [ -b /dev/sda ]
 debug=/sys/module/scsi_debug/parameters
 opts=/sys/bus/pseudo/drivers/scsi_debug/opts
 
+# What the secondary lies on.
+LOWER=/dev/sda
+
 # bad_reads FIRST SECTORS: reads fail there, as on a disk with bad sectors, until "good".
 bad_reads() {
 	echo "$1" > $debug/medium_error_start
@@ -25,14 +28,14 @@ bad_reads() {
 
 # bad FIRST SECTORS: so do writes.
 bad() {
-	dm_table disk "0 $1 linear /dev/sda 0
+	dm_table disk "0 $1 linear $LOWER 0
 $1 $2 error
-$(($1 + $2)) $((32768 - $1 - $2)) linear /dev/sda $(($1 + $2))"
+$(($1 + $2)) $((32768 - $1 - $2)) linear $LOWER $(($1 + $2))"
 }
 
 good() {
 	echo 0 > $opts
-	dm_linear disk /dev/sda
+	dm_linear disk $LOWER
 }
 
 # set_up CHUNK
@@ -137,7 +140,57 @@ good
 ok "and the disk has its old content there" verify /dev/mapper/disk 0x11 7M 1M
 ok "which the view shows" verify /dev/mapper/view 0x11 7M 1M
 take_down
+
+# away CHUNK: a set with chunks of so many sectors, whose secondary is away while the primary writes 1 MiB.
+away() {
+	diag "a secondary that fails all I/O for a moment, with chunks of $(($1 / 2)) KiB"
+	set_up "$1"
+	dm_error disk
+	eio "a write fails" fill /dev/mapper/in 0x22 4M 1M
+	is "$(status_field view 9)" cow-io "the status"
+	eio "as does one of a part of a chunk on the view" fill /dev/mapper/view 0x33 $((5 * 2048 * 512 + 512)) 512
+	good
+	ok "the disk is as it was" verify /dev/mapper/disk 0x11
+	ok "and so is the view" verify /dev/mapper/view 0x11
+	ok "the primary writes again" fill /dev/mapper/in 0x22 4M 1M
+	ok "which the view does not show" verify /dev/mapper/view 0x11
+	take_down
+	create "$1"
+	ok "nor after a restart" verify /dev/mapper/view 0x11
+	ok "a failover" message view failover
+	ok "ends" wait_for 30 stage_is view "done"
+	ok "and the disk is rolled back" verify /dev/mapper/disk 0x11
+	take_down
+}
+away 128
+away 8
 dm_remove_all
+
+# A loop device says of a bad sector what a device that is gone says.
+diag "bad sectors of a disk that says no more than that"
+modprobe loop
+LOWER=$(losetup -f --show --direct-io=on /dev/sda)
+set_up 8
+bad_reads 4096 16
+ok "the primary writes two chunks of 4 KiB" fill /dev/mapper/in 0x22 2M 8k
+is "$(status_field view 9)" secondary-io "the status"
+good
+ok "the disk is healed" verify /dev/mapper/disk 0x22 2M 8k
+eio "the view cannot read the one" dd if=/dev/mapper/view of=/dev/null bs=4k skip=512 count=1 iflag=direct
+eio "nor the other" dd if=/dev/mapper/view of=/dev/null bs=4k skip=513 count=1 iflag=direct
+ok "it reads what is before" verify /dev/mapper/view 0x11 0 2M
+ok "and behind" verify /dev/mapper/view 0x11 $((4112 * 512))
+take_down
+set_up 128
+bad_reads 32767 1
+ok "the primary writes next to the last sector" fill /dev/mapper/in 0x22 $((32704 * 512)) 4k
+good
+eio "the view cannot read that" dd if=/dev/mapper/view of=/dev/null bs=512 skip=32767 count=1 iflag=direct
+ok "but all before" verify /dev/mapper/view 0x11 0 $((32767 * 512))
+take_down
+dm_remove_all
+losetup -d "$LOWER"
+LOWER=/dev/sda
 
 diag "without metadata"
 META=-

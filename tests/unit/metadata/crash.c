@@ -5,9 +5,9 @@
  * What commit.c might do with a set is done by chance. Of the writes that are pending
  * at each point any may have reached the disk: all subsets of them are tried if there
  * are few, and some if there are many. Each is opened, and has to be as before the
- * operation that is under way, or as after it: the state as a whole, the maps and
- * the list of lost sectors sector by sector. Some operations end with one of these disks, and all goes on with
- * what is on it.
+ * operation that is under way, or as after it: the state as a whole, the maps and the
+ * list of lost sectors sector by sector. Some operations end with one of these disks,
+ * and all goes on with what is on it.
  *
  * Usage: crash SEED ROUNDS SECONDS
  *
