@@ -84,7 +84,7 @@ refuses 'v: it is in no section; write: NAME .*' 'v = 1'
 refuses 'v: mode is missing; it is "secondary" or "primary"' 'v { }'
 refuses 'v: mode = "x": it is "secondary" or "primary"' 'v { mode = "x" }'
 refuses 'v: active is missing; see dmrepctl.conf\(5\)' "v {" "${view[@]/active*/}" "}"
-refuses 'v: frob: there is no such key; of a secondary there are mode, secondary, active, hidden, metadata, chunk_size, manual_start, no_discard, force, ingress' \
+refuses 'v: frob: there is no such key; of a secondary there are mode, secondary, active, hidden, metadata, size, chunk_size, manual_start, no_discard, force, ingress' \
 	"v {" "${view[@]}" "frob = 1 }"
 refuses 'p: ingress: there is no such key; of a primary there are mode, local, .*' \
 	"p {" "${primary[@]}" 'ingress = "in" }'
