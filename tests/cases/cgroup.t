@@ -9,9 +9,12 @@
 
 nulldisks 4 64 || skip_all "no null_blk"
 cgroup=$scratch/cgroup
-mkdir "$cgroup" && mount -t cgroup2 none "$cgroup" &&
-	{ echo +io > "$cgroup/cgroup.subtree_control"; } 2> /dev/null && mkdir "$cgroup/slow" &&
-	[ -e "$cgroup/slow/io.max" ] || { umount "$cgroup"; skip_all "no limits on I/O"; }
+limits() {
+	mkdir "$cgroup" && mount -t cgroup2 none "$cgroup" &&
+		{ echo +io > "$cgroup/cgroup.subtree_control"; } 2> /dev/null &&
+		mkdir "$cgroup/slow" && [ -e "$cgroup/slow/io.max" ]
+}
+limits || skip_all "no limits on I/O"
 
 # limit DEVICE LIMIT: of the cgroup
 limit() {

@@ -34,8 +34,8 @@ $(($1 + $2)) $((32768 - $1 - $2)) linear $LOWER $(($1 + $2))"
 }
 
 good() {
-	echo 0 > $opts
-	dm_linear disk $LOWER
+	echo 0 > "$opts"
+	dm_linear disk "$LOWER"
 }
 
 # set_up CHUNK
