@@ -42,6 +42,7 @@ struct repl_log {
 	struct delayed_work tell_work;
 	struct list_head list;		/* p->tables_lock; p->logs */
 	unsigned int nr_tables;		/* p->tables_lock; that have it */
+	unsigned int nr_puts;		/* p->tables_lock; repl_log_put() is at work */
 
 	enum log_mode mode;		/* p->lock, up to the next lock */
 	u8 uuid[REPL_META_UUID_BYTES];	/* changed under lock too */
@@ -210,7 +211,8 @@ static int commit(struct repl_log *log)
 		log_fail(log);
 		return -EIO;
 	}
-	if (log->distrusted)
+	/* Else it has been abandoned meanwhile, and may call clean what is not. */
+	if (log->distrusted && mode_of(log) == LOG_RW)
 		trust(log);
 	return 0;
 }
@@ -264,8 +266,15 @@ static void log_work(struct work_struct *work)
 	struct repl_pair *p = log->p;
 	struct bio_list bios;
 	struct bio *bio;
+	bool idle;
 	int r;
 
+	/* Whoever tries the lock is not to think that the device does not answer. */
+	spin_lock_irq(&p->lock);
+	idle = log->mode != LOG_RW && bio_list_empty(&log->waiting);
+	spin_unlock_irq(&p->lock);
+	if (idle)
+		return;
 	mutex_lock(&log->lock);
 	spin_lock_irq(&p->lock);
 	log->committing = log->waiting;
@@ -762,15 +771,16 @@ int repl_log_get(struct repl_primary *table, char *why, size_t len)
 	return open_new(log, why, len);
 }
 
-/* If the pair does not use it any more. */
-static void free_unused(struct repl_log *log)
+/* If the pair does not use it any more. @put: repl_log_put() has done its work. */
+static void free_unused(struct repl_log *log, bool put)
 {
 	struct repl_pair *p = log->p;
 	bool unused;
 
 	mutex_lock(&p->tables_lock);
+	log->nr_puts -= put;
 	spin_lock_irq(&p->lock);
-	unused = !log->nr_tables && p->log != log;
+	unused = !log->nr_tables && !log->nr_puts && p->log != log;
 	spin_unlock_irq(&p->lock);
 	if (unused)
 		list_del(&log->list);
@@ -795,6 +805,7 @@ void repl_log_put(struct repl_primary *table)
 	table->log = NULL;
 	mutex_lock(&log->p->tables_lock);
 	last = !--log->nr_tables;
+	log->nr_puts += last;
 	mutex_unlock(&log->p->tables_lock);
 	if (!last)
 		return;
@@ -805,7 +816,7 @@ void repl_log_put(struct repl_primary *table)
 	close_meta(log);
 	log->bdev = NULL;
 	mutex_unlock(&log->lock);
-	free_unused(log);
+	free_unused(log, true);
 }
 
 /**
@@ -951,5 +962,5 @@ void repl_log_bind(struct repl_primary *table)
 	take_over(log, old, !r);
 	mutex_unlock(&log->lock);
 	if (log != old)
-		free_unused(old);
+		free_unused(old, false);
 }

@@ -517,6 +517,7 @@ static bool pair_is(struct repl_pair *p, struct repl_primary *table, u32 region_
 		p->local_nr == dev_nr(table->local) &&
 		repl_log_takes(p, dev_nr(table->metadata)) &&
 		!(table->metadata && is_replica_of(p, dev_nr(table->metadata))) &&
+		!repl_log_uses(p, dev_nr(table->replica_dev)) &&
 		p->len == table->ti->len && p->region_sectors == region_sectors;
 }
 

@@ -216,8 +216,8 @@ static void region_work(struct work_struct *work)
 	blk_status_t status = slot->bio.bi_status;
 
 	bio_uninit(&slot->bio);
-	/* Nobody waits for it any more. */
-	if (READ_ONCE(slot->abandoned))
+	/* Nobody waits for it any more; or the replica may be somebody else's, after a stop. */
+	if (READ_ONCE(slot->abandoned) || READ_ONCE(slot->to->p->stage) != REPL_RUNNING)
 		repl_resync_done(slot, REPL_COPY_AGAIN);
 	else if (bio_op(&slot->bio) == REQ_OP_READ)
 		have_read(slot, status);
