@@ -21,7 +21,6 @@
 #include <linux/blkdev.h>
 #include <linux/ioprio.h>
 #include <linux/sizes.h>
-#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "replication.h"
@@ -399,19 +398,6 @@ static void read_part(struct repl_copy *copy)
 	submit(copy, copy->from, REQ_OP_READ, copy->sector, 0, copy->sectors);
 }
 
-/* Whether a part is zeroes. */
-static bool is_zero(struct repl_copy *copy)
-{
-	unsigned int i, n, left = copy->sectors << SECTOR_SHIFT;
-
-	for (i = 0; left; i++, left -= n) {
-		n = min_t(unsigned int, left, PAGE_SIZE);
-		if (memchr_inv(page_address(copy->pages[i]), 0, n))
-			return false;
-	}
-	return true;
-}
-
 /*
  * Whether hidden is told that a part is zeroes, so that it takes no space there. Nobody looks
  * at data that data replaces: that costs time, and hidden is soon to be emptied.
@@ -421,7 +407,8 @@ static bool write_as_zeroes(struct repl_copy *copy)
 	struct repl_copy *job = copy->job;
 
 	return job->to == REPL_HIDDEN && bio_op(repl_io_bio(job->io)) != REQ_OP_WRITE &&
-		bdev_write_zeroes_sectors(copy->rs->bdev[REPL_HIDDEN]) && is_zero(copy);
+		bdev_write_zeroes_sectors(copy->rs->bdev[REPL_HIDDEN]) &&
+		repl_pages_zero(copy->pages, copy->sectors);
 }
 
 static void write_part(struct repl_copy *copy)

@@ -538,7 +538,6 @@ static int primary_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ti->num_discard_bios = 1;
 	ti->num_write_zeroes_bios = 1;
 	ti->per_io_data_size = sizeof(struct repl_primary_io);
-	/* Else a bio that waits may be counted twice: by dm, and by run_work. */
 	return 0;
 }
 

@@ -152,18 +152,6 @@ static void read_next(struct repl_resync_slot *slot)
 	submit_bio(bio);
 }
 
-static bool is_zero(struct repl_resync_slot *slot)
-{
-	unsigned int i, n, left = slot->reading << SECTOR_SHIFT;
-
-	for (i = 0; left; i++, left -= n) {
-		n = min_t(unsigned int, left, PAGE_SIZE);
-		if (memchr_inv(page_address(slot->pages[i]), 0, n))
-			return false;
-	}
-	return true;
-}
-
 static void write_zeroes(struct repl_resync_slot *slot)
 {
 	enum req_op op = zero_op(slot->to);
@@ -176,7 +164,7 @@ static void write_zeroes(struct repl_resync_slot *slot)
 
 static void have_read(struct repl_resync_slot *slot, blk_status_t status)
 {
-	if (status || !is_zero(slot)) {
+	if (status || !repl_pages_zero(slot->pages, slot->reading)) {
 		/* It does not discard as zeroes. */
 		if (slot->zeroed && !status)
 			WRITE_ONCE(slot->to->no_discard, true);

@@ -497,6 +497,19 @@ static inline bool repl_has_lost(struct repl_set *rs)
 	return unlikely(READ_ONCE(rs->lost.nr));
 }
 
+/* Whether so many sectors of pages are zero. */
+static inline bool repl_pages_zero(struct page *const *pages, unsigned int sectors)
+{
+	unsigned int i, n, left = sectors << SECTOR_SHIFT;
+
+	for (i = 0; left; i++, left -= n) {
+		n = min_t(unsigned int, left, PAGE_SIZE);
+		if (memchr_inv(page_address(pages[i]), 0, n))
+			return false;
+	}
+	return true;
+}
+
 static inline struct repl_io *repl_bio_io(struct bio *bio)
 {
 	return dm_per_bio_data(bio, sizeof(struct repl_io));
