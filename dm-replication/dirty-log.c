@@ -14,7 +14,6 @@
  * that a primary that was stopped would be taken for one in sync.
  */
 #include <linux/blkdev.h>
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
@@ -53,7 +52,7 @@ struct repl_log {
 
 	struct mutex lock;		/* what follows; inside admin, outside p->lock */
 	struct block_device *bdev;	/* NULL: no table has it any more */
-	struct repl_meta *meta;		/* NULL: not open */
+	struct repl_meta *meta;		/* NULL: no table has it */
 	struct repl_meta_state state;	/* as it is on the device */
 	bool distrusted;		/* what it says is too old, till the next commit */
 	unsigned int tell_seconds;	/* till the next attempt */
@@ -92,8 +91,11 @@ static void close_meta(struct repl_log *log)
 /*
  * What the device has now, in @state, and not what is cached of it. log->lock held, or
  * nobody else has it. 0, or a negative errno with a sentence in @why.
+ *
+ * The first time is when its table is made. A suspended pair must not wait for memory that
+ * is to be freed by a write to it, as the opening may.
  */
-static int open_meta(struct repl_log *log, struct repl_meta_state *state, char *why, size_t len)
+static int read_meta(struct repl_log *log, struct repl_meta_state *state, char *why, size_t len)
 {
 	struct repl_pair *p = log->p;
 	char name[DM_UUID_LEN] = "";
@@ -103,23 +105,16 @@ static int open_meta(struct repl_log *log, struct repl_meta_state *state, char *
 		.chunk_sectors = p->region_sectors,
 		.view = name,
 	};
-	unsigned int flags;
-	int r;
 
-	close_meta(log);
 	if (!log->bdev) {
 		snprintf(why, len, "no table has it any more");
 		return -ENODEV;
 	}
 	dm_copy_name_and_uuid(p->md, NULL, name);
-	/* The pair may be suspended: no memory that waits for a write to it. */
-	flags = memalloc_noio_save();
-	r = repl_meta_open(log->bdev, bdev_nr_sectors(log->bdev), &geometry, &log->meta, state,
-			   why, len);
-	memalloc_noio_restore(flags);
-	if (r)
-		log->meta = NULL;
-	return r;
+	if (log->meta)
+		return repl_meta_reopen(log->meta, &geometry, state, why, len);
+	return repl_meta_open(log->bdev, bdev_nr_sectors(log->bdev), &geometry, &log->meta,
+			      state, why, len);
 }
 
 static bool has_uuid(struct repl_log *log)
@@ -477,7 +472,7 @@ static bool tell(struct repl_log *log)
 	struct repl_meta_state state;
 	char why[192];
 
-	if (open_meta(log, &state, why, sizeof(why)) || state.stage == REPL_NONE ||
+	if (read_meta(log, &state, why, sizeof(why)) || state.stage == REPL_NONE ||
 	    !has_uuid(log))
 		return false;
 	/* The latest may have been written, or not. */
@@ -716,7 +711,7 @@ bool repl_log_takes(struct repl_pair *p, dev_t nr)
 static int open_new(struct repl_log *log, char *why, size_t len)
 {
 	struct repl_pair *p = log->p;
-	int r = open_meta(log, &log->state, why, len);
+	int r = read_meta(log, &log->state, why, len);
 
 	if (r)
 		return r;
@@ -727,7 +722,6 @@ static int open_new(struct repl_log *log, char *why, size_t len)
 		return load(log, why, len);
 	}
 	/* The resume looks again. */
-	close_meta(log);
 	if (log->state.stage == REPL_NONE)
 		return 0;
 	snprintf(why, len,
@@ -850,7 +844,6 @@ static void leave(struct repl_log *log)
 	/* Else it does not answer. */
 	if (mutex_trylock(&log->lock)) {
 		told = tell(log);
-		close_meta(log);
 		mutex_unlock(&log->lock);
 	}
 	if (!told)
@@ -867,12 +860,11 @@ static int renew(struct repl_log *log, bool same, char *why, size_t len)
 {
 	struct repl_meta_state old = log->state, state;
 	struct repl_pair *p = log->p;
-	int r = open_meta(log, &state, why, len);
+	int r = read_meta(log, &state, why, len);
 
 	if (r)
 		return r;
 	if (state.stage != REPL_NONE && !(same && has_uuid(log))) {
-		close_meta(log);
 		snprintf(why, len,
 			 "it is neither new nor the one that has failed; to have it formatted, zero its first 4 KiB");
 		return -EINVAL;

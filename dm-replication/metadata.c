@@ -253,10 +253,11 @@ static void write_lost(const struct repl_meta *meta, const u64 *lost, u8 *block)
 	}
 }
 
+/* If it fails, what was read before still stands. */
 static int read_super(struct repl_meta *meta, const struct repl_meta_geometry *geometry,
 		      char *why, size_t len)
 {
-	struct super *super = &meta->super;
+	struct super *super = &meta->super, old = *super;
 	struct dm_buffer *buffer;
 	u8 *block;
 	int r = 0;
@@ -274,7 +275,27 @@ static int read_super(struct repl_meta *meta, const struct repl_meta_geometry *g
 		new_super(super, geometry);
 	}
 	dm_bufio_release(buffer);
+	if (r)
+		*super = old;
 	return r;
+}
+
+/* Read what the device has, in @state. */
+static int read_state(struct repl_meta *meta, const struct repl_meta_geometry *geometry,
+		      struct repl_meta_state *state, char *why, size_t len)
+{
+	int r;
+
+	memset(meta->lost, 0, sizeof(meta->lost));
+	r = read_super(meta, geometry, why, len);
+	if (r)
+		return r;
+	meta->epoch = le64_to_cpu(meta->super.epoch);
+	meta->seed = crc32c(~0, meta->super.uuid, sizeof(meta->super.uuid));
+	state->epoch = meta->epoch;
+	state->stage = le32_to_cpu(meta->super.stage);
+	state->error = le32_to_cpu(meta->super.error);
+	return 0;
 }
 
 int repl_meta_open(struct block_device *bdev, u64 sectors,
@@ -301,18 +322,12 @@ int repl_meta_open(struct block_device *bdev, u64 sectors,
 		r = PTR_ERR(meta->bufio);
 		goto no_memory;
 	}
-	r = read_super(meta, geometry, why, len);
-	if (r) {
+	r = read_state(meta, geometry, state, why, len);
+	if (r)
 		repl_meta_close(meta);
-		return r;
-	}
-	meta->epoch = le64_to_cpu(meta->super.epoch);
-	meta->seed = crc32c(~0, meta->super.uuid, sizeof(meta->super.uuid));
-	state->epoch = meta->epoch;
-	state->stage = le32_to_cpu(meta->super.stage);
-	state->error = le32_to_cpu(meta->super.error);
-	*result = meta;
-	return 0;
+	else
+		*result = meta;
+	return r;
 
 no_memory:
 	kfree(meta);
@@ -320,10 +335,28 @@ no_memory:
 	return r;
 }
 
-void repl_meta_close(struct repl_meta *meta)
+/* A change that is under way is not to be. */
+static void drop_block(struct repl_meta *meta)
 {
 	if (meta->buffer)
 		dm_bufio_release(meta->buffer);
+	meta->buffer = NULL;
+	meta->sector = NULL;
+}
+
+int repl_meta_reopen(struct repl_meta *meta, const struct repl_meta_geometry *geometry,
+		     struct repl_meta_state *state, char *why, size_t len)
+{
+	/* A buffer that is dirty, or being written, could not be dropped. */
+	dm_bufio_write_dirty_buffers(meta->bufio);
+	drop_block(meta);
+	dm_bufio_forget_buffers(meta->bufio, 0, FIRST_MAP_BLOCK + nr_map_blocks(meta));
+	return read_state(meta, geometry, state, why, len);
+}
+
+void repl_meta_close(struct repl_meta *meta)
+{
+	drop_block(meta);
 	dm_bufio_client_destroy(meta->bufio);
 	kfree(meta);
 }

@@ -105,6 +105,17 @@ int repl_meta_open(struct block_device *bdev, u64 sectors,
 void repl_meta_close(struct repl_meta *meta);
 
 /*
+ * Check again what the device has, and use nothing that is cached of it. Changes that are
+ * not committed may reach the device or not. Returns as repl_meta_open(); if it fails
+ * @meta is good for this function, repl_meta_uuid() and repl_meta_close() only.
+ *
+ * Unlike repl_meta_open() and repl_meta_close() it does not wait for memory reclaim
+ * (dm-bufio registers a shrinker), so it may be called while the target is suspended.
+ */
+int repl_meta_reopen(struct repl_meta *meta, const struct repl_meta_geometry *geometry,
+		     struct repl_meta_state *state, char *why, size_t len);
+
+/*
  * Read the maps: @fn gets those that are not empty, in order, @sector being the
  * number of the map sector. Returns as repl_meta_open().
  */

@@ -75,7 +75,8 @@ static void check_clean(const struct dm_buffer *buffer)
 {
 	const struct dm_bufio_client *c = buffer->c;
 
-	if (!buffer->marked && !buffer->holds && !buffer->read_error && !buffer->write_error)
+	if (!buffer->marked && !buffer->holds && !buffer->read_error && !buffer->write_error &&
+	    !c->bdev->shared)
 		check(!memcmp(buffer->data, c->bdev->data + buffer->block * c->size, c->size),
 		      "block %llu was changed, and not marked dirty", buffer->block);
 }
@@ -198,6 +199,18 @@ void dm_bufio_forget(struct dm_bufio_client *c, sector_t block)
 	buffer = find(c, block);
 	if (buffer && !buffer->holds && !buffer->marked)
 		drop(buffer);
+}
+
+/* Of what is clean: a change that was not marked is lost, as somebody may want. */
+void dm_bufio_forget_buffers(struct dm_bufio_client *c, sector_t block, sector_t n_blocks)
+{
+	struct dm_buffer *buffer;
+
+	for (; n_blocks--; block++) {
+		buffer = find(c, block);
+		if (buffer && !buffer->holds && !buffer->marked)
+			drop(buffer);
+	}
 }
 
 void dm_bufio_mark_buffer_dirty(struct dm_buffer *buffer)

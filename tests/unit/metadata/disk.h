@@ -34,6 +34,7 @@ struct block_device {
 	void (*hook)(struct block_device *disk);
 
 	u64 nr_reads, nr_writes, nr_flushes;
+	bool shared;			/* others write to it: what is cached may be old */
 	bool unmapped;			/* zeroes were written that may free the space */
 
 	/* The fail_nth from now of these fails, once. */

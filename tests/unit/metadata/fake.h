@@ -100,6 +100,7 @@ void *dm_bufio_read(struct dm_bufio_client *c, sector_t block, struct dm_buffer 
 void *dm_bufio_new(struct dm_bufio_client *c, sector_t block, struct dm_buffer **bp);
 void dm_bufio_prefetch(struct dm_bufio_client *c, sector_t block, unsigned int n_blocks);
 void dm_bufio_forget(struct dm_bufio_client *c, sector_t block);
+void dm_bufio_forget_buffers(struct dm_bufio_client *c, sector_t block, sector_t n_blocks);
 void dm_bufio_mark_buffer_dirty(struct dm_buffer *b);
 void dm_bufio_release(struct dm_buffer *b);
 int dm_bufio_write_dirty_buffers(struct dm_bufio_client *c);

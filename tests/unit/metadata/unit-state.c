@@ -387,6 +387,50 @@ static void lost_next_epoch(void)
 	rig_destroy(&rig);
 }
 
+/* Somebody else has written to the device meanwhile. */
+static void reopened(void)
+{
+	struct repl_meta_maps maps = { .active = { 1 } }, damaged;
+	struct repl_meta_state state;
+	u8 uuid[16];
+	struct rig rig;
+
+	rig_format(&rig, CHUNKS);
+	rig.disk->shared = true;
+	memcpy(uuid, repl_meta_uuid(rig.meta), sizeof(uuid));
+	check(!repl_meta_replace(rig.meta, 3, &maps, true), "failed");
+	check(!repl_meta_commit(rig.meta), "failed");
+	disk_settle(rig.disk);
+	/* A change that is not to be; and the superblock of another owner. */
+	memset(&damaged, 0xff, sizeof(damaged));
+	check(!repl_meta_replace(rig.meta, 4, &damaged, true), "failed");
+	put32(rig_super(&rig), SUPER_KIND, REPL_META_PRIMARY);
+	rig_super(&rig)[SUPER_UUID] ^= 1;
+	rig_seal_super(&rig);
+	rig.why[0] = 0;
+	check(repl_meta_reopen(rig.meta, &rig.geometry, &state, rig.why,
+			       sizeof(rig.why)) == -EINVAL, "%s", rig.why);
+	check(!strcmp(rig.why, "it belongs to a primary"), "%s", rig.why);
+	check(!memcmp(repl_meta_uuid(rig.meta), uuid, sizeof(uuid)), "another UUID");
+	/* It is our own again, with another epoch. */
+	rig_super(&rig)[SUPER_UUID] ^= 1;
+	put32(rig_super(&rig), SUPER_KIND, REPL_META_SECONDARY);
+	put64(rig_super(&rig), SUPER_EPOCH, 7);
+	put32(rig_super(&rig), SUPER_STAGE, REPL_FAILOVER);
+	rig_seal_super(&rig);
+	check(!repl_meta_reopen(rig.meta, &rig.geometry, &state, rig.why, sizeof(rig.why)),
+	      "%s", rig.why);
+	check(state.epoch == 7 && state.stage == REPL_FAILOVER, "epoch %llu, stage %d",
+	      state.epoch, state.stage);
+	check(repl_meta_epoch(rig.meta) == 7, "%llu", repl_meta_epoch(rig.meta));
+	check(!repl_meta_replace(rig.meta, 3, &maps, true), "failed");
+	check(!repl_meta_commit(rig.meta), "failed");
+	rig_reopen(&rig);
+	check(rig.nr_loaded == 1 && rig.last_loaded == 3, "%u map sectors, the last is %u",
+	      rig.nr_loaded, rig.last_loaded);
+	rig_destroy(&rig);
+}
+
 /* Of a sentence that is longer than its place there is as much as fits. */
 static void short_sentence(void)
 {
@@ -421,6 +465,7 @@ const struct unit_test unit_state[] = {
 	{ "lost-failed-epoch-then-list", lost_failed_epoch_then_list },
 	{ "lost-next-epoch", lost_next_epoch },
 	{ "lost-torn", lost_torn },
+	{ "reopened", reopened },
 	{ "short-sentence", short_sentence },
 	{ NULL, NULL }
 };

@@ -170,6 +170,13 @@ static inline void dm_bufio_forget(struct dm_bufio_client *c, sector_t block)
 	(void)block;
 }
 
+static inline void dm_bufio_forget_buffers(struct dm_bufio_client *c, sector_t block, sector_t n)
+{
+	(void)c;
+	(void)block;
+	(void)n;
+}
+
 static inline void dm_bufio_mark_buffer_dirty(struct dm_buffer *b)
 {
 	(void)b;
