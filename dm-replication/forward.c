@@ -44,9 +44,8 @@ int repl_forward_create(struct repl_pair *p)
 	struct repl_job *job;
 	unsigned int i;
 
-	p->probe_page = alloc_page(GFP_KERNEL);
 	p->jobs_memory = kvcalloc(REPL_JOBS, sizeof(*job), GFP_KERNEL);
-	if (!p->probe_page || !p->jobs_memory)
+	if (!p->jobs_memory)
 		return -ENOMEM;
 	for (i = 0; i < REPL_JOBS; i++) {
 		job = &p->jobs_memory[i];
@@ -71,8 +70,6 @@ int repl_forward_create(struct repl_pair *p)
 void repl_forward_destroy(struct repl_pair *p)
 {
 	release_pages_of(p);
-	if (p->probe_page)
-		__free_page(p->probe_page);
 	kvfree(p->jobs_memory);
 }
 
@@ -235,7 +232,7 @@ static void init_own(struct repl_job *job, struct bio *leg, struct block_device 
 	if (job->probe) {
 		bio_init(leg, bdev, job->vecs, 1, job->probe_opf);
 		leg->bi_iter.bi_sector = job->sector;
-		__bio_add_page(leg, job->p->probe_page,
+		__bio_add_page(leg, job->to->probe_page,
 			       min_t(sector_t, PAGE_SECTORS, job->p->len - job->sector) <<
 			       SECTOR_SHIFT, 0);
 	} else {

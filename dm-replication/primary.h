@@ -141,6 +141,7 @@ struct repl_replica {
 	struct list_head list;		/* p->replicas */
 	struct list_head unsent;	/* jobs for send_work */
 	struct repl_resync_slot *slots;	/* REPL_RESYNC_SLOTS of them; constant */
+	struct page *probe_page;	/* constant; what it has at one place, see retry_work */
 	struct work_struct send_work;
 	struct delayed_work resync_work;
 };
@@ -211,8 +212,6 @@ struct repl_pair {
 	bool stalled;			/* somebody has waited in vain since it was proven */
 	unsigned int trial;		/* regions till a writer waits for it again */
 	unsigned long slowest;		/* jiffies; of its answers; see repl_replica_took() */
-
-	struct page *probe_page;	/* what a probe reads goes here, and is not looked at */
 
 	struct work_struct run_work;
 	struct work_struct event_work;

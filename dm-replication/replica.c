@@ -25,6 +25,8 @@ static void replica_free(struct repl_replica *to)
 		repl_region_slot_destroy(&to->slots[i]);
 	if (to->kcopyd)
 		dm_kcopyd_client_destroy(to->kcopyd);
+	if (to->probe_page)
+		__free_page(to->probe_page);
 	kfree(to->slots);
 	kfree(to);
 }
@@ -57,6 +59,10 @@ struct repl_replica *repl_replica_create(struct repl_pair *p, struct block_devic
 	INIT_WORK(&to->send_work, repl_send_work);
 	INIT_DELAYED_WORK(&to->resync_work, repl_resync_work);
 	if (p->local) {
+		/* Not shared: a read of it that was abandoned may still end. */
+		to->probe_page = alloc_page(GFP_KERNEL);
+		if (!to->probe_page)
+			goto bad;
 		for (i = 0; i < REPL_RESYNC_SLOTS; i++)
 			if (repl_region_slot_create(&to->slots[i], to))
 				goto bad;
