@@ -237,7 +237,8 @@ capture dmrepctl dump image
 is "$?" 1 "dump fails too"
 like "$output" "map sectors      4; 2 used, 2 of this epoch, 2 damaged" "but shows what is good"
 head -c 1000000 /dev/urandom > "$scratch/image"
-bad "it is no metadata device: it has other content"
+says 1 "dmrepctl: image: there is no metadata on it: it has other content, which dmrepctl format would overwrite" \
+	check image
 says 1 "dmrepctl: image: it is no metadata device: it has other content" dump image
 
 diag "several, and what is none"

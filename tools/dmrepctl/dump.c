@@ -195,14 +195,22 @@ static void print_damage(void *context, const char *what)
 	printf("%s: %s\n", file->path, what);
 }
 
-/* As good as any for the target, which would make it a new one; but it has nothing. */
-static bool is_blank(const struct metadata_file *file)
+/* That there is metadata, damaged or not. */
+static enum outcome check_there(const struct metadata_file *file)
 {
 	struct metadata_super super;
 	char why[256];
 
-	return read_metadata_super(file->fd, file->sectors, &super, why, sizeof(why)) ==
-		METADATA_BLANK;
+	switch (read_metadata_super(file->fd, file->sectors, &super, why, sizeof(why))) {
+	case METADATA_BLANK:
+		return error(FAILED, "%s: there is no metadata on it: its first 4 KiB are zero, as dmrepctl format leaves a new metadata device, or as any unused device may be",
+			     file->path);
+	case METADATA_OTHER:
+		return error(FAILED, "%s: there is no metadata on it: it has other content, which dmrepctl format would overwrite",
+			     file->path);
+	default:
+		return DONE;
+	}
 }
 
 static enum outcome check_one(const char *path, bool quiet)
@@ -213,10 +221,10 @@ static enum outcome check_one(const char *path, bool quiet)
 
 	if (outcome)
 		return outcome;
-	if (is_blank(&file)) {
+	outcome = check_there(&file);
+	if (outcome) {
 		close(file.fd);
-		return error(FAILED, "%s: there is no metadata on it: its first 4 KiB are zero, as dmrepctl format leaves a new metadata device, or as any unused device may be",
-			     path);
+		return outcome;
 	}
 	n = check_metadata_file(file.fd, file.sectors, print_damage, &file);
 	close(file.fd);

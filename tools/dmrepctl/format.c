@@ -147,6 +147,7 @@ static enum outcome check_overwritten(const struct block_device *device)
 	case METADATA_BLANK:
 		return check_unknown(device, NULL);
 	case METADATA_OTHER:
+	case METADATA_VERSION:
 		return check_unknown(device, why);
 	case METADATA_DAMAGED:
 		return error(REFUSED, "metadata device %s: it has a set, but %s; if that may be lost, --force",

@@ -162,7 +162,7 @@ static enum metadata_kind check_block(const u8 *block, u64 sectors, struct metad
 	}
 	r = check_super(super, &geometry, why, len);
 	if (r)
-		return r == -EILSEQ ? METADATA_DAMAGED : METADATA_OTHER;
+		return r == -EILSEQ ? METADATA_DAMAGED : METADATA_VERSION;
 	if (!possible(super, sectors, why, len))
 		return METADATA_DAMAGED;
 	fill_super(result, super);

@@ -18,7 +18,8 @@
 enum metadata_kind {
 	METADATA_SET,		/* of a set or a primary; good, so far as the superblock tells */
 	METADATA_BLANK,		/* zeroes: the target would format it */
-	METADATA_OTHER,		/* not ours, or of another version */
+	METADATA_OTHER,		/* not ours */
+	METADATA_VERSION,	/* ours, of another version */
 	METADATA_DAMAGED,
 	METADATA_UNREADABLE,
 };

@@ -307,6 +307,7 @@ static enum outcome check_metadata(struct plan *plan)
 		outcome = check_metadata_size(plan);
 		return outcome || plan->force ? outcome : check_signature(metadata);
 	case METADATA_OTHER:
+	case METADATA_VERSION:
 		outcome = check_signature(metadata);
 		if (outcome)
 			return outcome;
