@@ -35,6 +35,8 @@ is "$(stage view)" running "it runs"
 says 1 "dmrepctl: view: start: Block replication is running or done" start view
 says 0 none get-error view
 says 0 "" clear-error view
+says 1 "dmrepctl: view: this is a secondary; dmrepctl resync is for a primary" resync view
+says 1 "dmrepctl: view: this is a secondary; dmrepctl swap-metadata is for a primary" swap-metadata view /dev/ram0
 for word in start checkpoint failover stop get-error clear-error; do
 	says 1 "dmrepctl: in: this is an ingress; its view is to be told: dmrepctl $word view" $word in
 	says 1 "dmrepctl: disk: this is no device of dm-replication; dmrepctl list has those that are" \

@@ -59,7 +59,7 @@ diag "what is on the devices, and in use"
 mke2fs -q -t ext4 -b 4096 $R
 mke2fs -q -t ext4 -b 4096 $M
 ext4="there is a signature of ext4 on it, which would be overwritten; if that may be, --force"
-says 3 "dmrepctl: replica device $R: $ext4 dmrepctl: if the replica has what the local device has already: --insync" \
+says 3 "dmrepctl: replica device $R: $ext4 dmrepctl: --force copies the local device over it; if the two are equal already, byte by byte: --insync" \
 	"${create[@]}" -m none
 says 3 "dmrepctl: metadata device $M: $ext4" "${create[@]}" -m $M --insync
 says_like 0 ".* 1 insync" "${create[@]}" -m none --insync -n
@@ -80,6 +80,8 @@ cat > "$scratch/nbd.conf" <<-END
 		exportname = $other
 		flush = true
 END
+says 1 "dmrepctl: replica device /dev/nbd0: it has 0 B; connect it first, if it is another host's disk" \
+	create primary p --local $L --replica /dev/nbd0 -m none
 nbd-server -C "$scratch/nbd.conf" -p "$scratch/nbd.pid" > /dev/null 2>&1
 ok "the server" wait_for 120 test -s "$scratch/nbd.pid"
 ok "without" nbd-client -N without 127.0.0.1 /dev/nbd0

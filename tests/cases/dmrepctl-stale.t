@@ -22,7 +22,7 @@ down() {
 
 # lacks NAME WHAT: the sentence
 lacks() {
-	echo "dmrepctl: $1: its metadata device $(dm_column meta major):$(dm_column meta minor) has failed, and does not have $2. Before $1 is made again, that device has to be zeroed: dmrepctl format --force. Otherwise the next start believes what the device had before, and newer data is overwritten"
+	echo "dmrepctl: $1: its metadata device $M has failed, and does not have $2. Before $1 is made again, zero that device: dmrepctl format --force $M. Otherwise the next start believes what the device had before, and newer data is overwritten"
 }
 
 # A view with data of its own, and a metadata device that has gone
@@ -101,6 +101,7 @@ sleep 12
 dm_error meta
 eio "a write that has to be noted" pattern write /dev/mapper/p 0x44 0 4k
 says_like 0 "(p: copying .*)?p: in sync.* $(lacks p "the new replica")" swap-replica p /dev/ram5 --force
+says 0 "$(lacks p "the new replica")" swap-replica p /dev/ram4 --force --no-wait
 dmrepctl remove p
 dm_linear meta /dev/ram3
 says_like 3 "dmrepctl: metadata device $M: it had failed, and does not have the new replica: .*" \
@@ -128,7 +129,7 @@ says 1 "dmrepctl: p: metadata device $M could not take over: the metadata mode i
 fill $M2 0x99 0 4k
 says 3 "dmrepctl: metadata device $M2: it is not new; dmrepctl format $M2 makes it so" swap-metadata p $M2
 says 0 "" format --force $M2
-says 0 "dmrepctl: p: metadata device $(dm_column meta major):$(dm_column meta minor), which it had, is out of date: dmrepctl format --force before it is used again" \
+says 0 "dmrepctl: p: metadata device $M, which it had, is out of date: dmrepctl format --force $M before it is used again" \
 	swap-metadata p $M2
 is "$(status_field p 5)" rw "it has another one"
 ok "a write" fill /dev/mapper/p 0x45 0 4k
@@ -153,7 +154,7 @@ says_like 3 "dmrepctl: metadata device $M: it had failed, and does not have what
 says 0 "" format --force $M
 primary
 says 0 "$(lacks p "what was written since")" abandon-metadata p --yes
-says 0 "dmrepctl: p: metadata device $(dm_column meta major):$(dm_column meta minor), which it had, is out of date: dmrepctl format --force before it is used again" \
+says 0 "dmrepctl: p: metadata device $M, which it had, is out of date: dmrepctl format --force $M before it is used again" \
 	swap-metadata p $M2
 says 0 "" remove p
 says 0 "" create primary p -l $S -r /dev/ram4 -m $M2

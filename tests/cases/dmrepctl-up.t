@@ -61,7 +61,9 @@ another() {
 	there_is "disk in in2 view"
 }
 view_section 'chunk_size = "8K"' > "$conf"
-another "view: it is up with the chunk_size 4 KiB, and described with 8 KiB"
+says 3 "dmrepctl: $conf: view: it is up with the chunk_size 4 KiB, and described with 8 KiB; dmrepctl down, then format --force of the metadata device, then up, makes it so, as a new one" \
+	conf up
+there_is "disk in in2 view"
 view_section 'manual_start = 1' > "$conf"
 another "view: it is up with the options none, and described with manual_start"
 A=$L view_section > "$conf"

@@ -78,6 +78,8 @@ static enum outcome check_devices(const struct plan *plan)
 		warn_of_cache(replica);
 		return DONE;
 	}
+	if (!replica->sectors)
+		return empty_replica(replica);
 	return error(FAILED, "replica device %s: it has %s (%llu sectors), and has to be as long as the primary, %s (%llu sectors); it may be longer",
 		     replica->path, format_size(replica->sectors * SECTOR_BYTES, has),
 		     replica->sectors, format_size(plan->len * SECTOR_BYTES, needs), plan->len);
@@ -86,13 +88,15 @@ static enum outcome check_devices(const struct plan *plan)
 /* The local device has what is to be replicated; the replica is what is overwritten. */
 static enum outcome check_contents(const struct plan *plan)
 {
+	char label[LABEL_BYTES];
 	enum outcome outcome;
 
 	if (plan->insync || !plan->devices[LOCAL].path)
 		return DONE;
 	outcome = check_signature(&plan->devices[REPLICA]);
 	if (outcome == REFUSED)
-		error(outcome, "if the replica has what the local device has already: %s",
+		error(outcome, "%s copies the local device over it; if the two are equal already, byte by byte: %s",
+		      flag_label("force", label),
 		      error_is_about_file() ? "dmrepctl create primary --insync, once" : "--insync");
 	return outcome;
 }

@@ -85,7 +85,8 @@ static enum outcome check_loss(const struct device *device)
 		return error(REFUSED, "%s: its merge has failed, so without a metadata device a part of the disk would be lost; dmrepctl failover tries again, when the cause is gone; or --force",
 			     device->name);
 	if (status->stage == STAGE_FAILOVER)
-		warning("%s: this waits for the end of the merge", device->name);
+		warning("%s: this waits for the end of the merge; do not interrupt it, for what is not merged then is lost, and the disk is a mixture",
+			device->name);
 	if (status->stage != STAGE_RUNNING || !status->active_chunks)
 		return DONE;
 	return error(REFUSED, "%s: it has no metadata device, so what was written to it would be lost, with the checkpoint; dmrepctl failover keeps it, dmrepctl stop drops it; or --force",

@@ -21,6 +21,7 @@
 #include "signature.h"
 #include "stale.h"
 #include "units.h"
+#include "use.h"
 
 /* So long a replica that had failed may take to answer, and so often we look meanwhile. */
 #define ANSWER_SECONDS		5
@@ -93,8 +94,8 @@ static enum outcome get_primary(const struct invocation *in, struct device *devi
 
 	if (outcome || device->status.mode == MODE_PRIMARY)
 		return outcome;
-	return error(FAILED, "%s: this is a %s; it is a primary that has a replica", device->name,
-		     mode_name(device->status.mode));
+	return error(FAILED, "%s: this is a %s; dmrepctl %s is for a primary", device->name,
+		     mode_name(device->status.mode), in->command->name);
 }
 
 /*
@@ -172,6 +173,9 @@ static enum outcome check_replicated(const struct waiting *waiting)
 	if (device->status.stage != STAGE_RUNNING)
 		return error(FAILED, "%s: stage %s: it is not replicated any more", device->name,
 			     stage_name(device->status.stage));
+	if (sync_is(device, "degraded") && !waiting->begun && is_interrupted())
+		return error(FAILED, "%s: interrupted: the replica has not answered yet; dmrepctl resync %s tries again",
+			     device->name, device->name);
 	if (sync_is(device, "degraded"))
 		return error(FAILED, "%s: the replica %s, with %llu of %llu regions dirty; dmrepctl resync %s tries again",
 			     device->name, waiting->begun ? "has failed" : "does not answer",
@@ -295,6 +299,8 @@ static enum outcome check_replica(const struct invocation *in, const struct devi
 	if (!strcmp(table->words[REPLICA], number))
 		return error(FAILED, "replica device %s: %s has it already", replica->path,
 			     device->name);
+	if (!replica->sectors)
+		return empty_replica(replica);
 	if (replica->sectors < device->len)
 		return error(FAILED, "replica device %s: it has %s (%llu sectors), and has to be as long as %s, %s (%llu sectors); it may be longer",
 			     replica->path, format_size(replica->sectors * SECTOR_BYTES, has),
@@ -398,9 +404,8 @@ enum outcome swap_replica_command(const struct invocation *in)
 	stale = !insync && metadata_is(&device, "fail");
 	if (stale)
 		keep_stale_note(&device, NEW_REPLICA);
-	if (has_option(in, "no-wait") || is_filter(&table))
-		return outcome;
-	if (device.status.stage == STAGE_RUNNING)
+	if (!has_option(in, "no-wait") && !is_filter(&table) &&
+	    device.status.stage == STAGE_RUNNING)
 		outcome = follow_resync(&device, region_bytes(&table));
 	/* That was forced, so it is no failure. */
 	if (stale)
@@ -432,6 +437,20 @@ static enum outcome check_new_metadata(const struct block_device *metadata)
 		return outcome;
 	return error(REFUSED, "metadata device %s: it is not new; dmrepctl format %s makes it so",
 		     metadata->path, metadata->path);
+}
+
+/* @number is what a table calls it. */
+static void warn_of_old_metadata(const struct device *device, const char *number)
+{
+	char path[256];
+	u32 major, minor;
+
+	if (sscanf(number, "%u:%u", &major, &minor) == 2)
+		device_path(major, minor, path, sizeof(path));
+	else
+		snprintf(path, sizeof(path), "%s", number);
+	warning("%s: metadata device %s, which it had, is out of date: dmrepctl format --force %s before it is used again",
+		device->name, path, path);
 }
 
 enum outcome swap_metadata_command(const struct invocation *in)
@@ -472,8 +491,7 @@ enum outcome swap_metadata_command(const struct invocation *in)
 			     device.name, metadata.path, device.status.metadata);
 	drop_stale_note(&device);
 	if (!same)
-		warning("%s: metadata device %s, which it had, is out of date: dmrepctl format --force before it is used again",
-			device.name, table.words[METADATA]);
+		warn_of_old_metadata(&device, table.words[METADATA]);
 	return DONE;
 }
 

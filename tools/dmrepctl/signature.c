@@ -65,6 +65,12 @@ void warn_of_cache(const struct block_device *device)
 	fclose(file);
 }
 
+enum outcome empty_replica(const struct block_device *device)
+{
+	return error(FAILED, "%s device %s: it has 0 B; connect it first, if it is another host's disk",
+		     device->role, device->path);
+}
+
 /* Claimed by somebody of whom nothing is known that lasts. */
 static bool is_claimed_for_now(void *context)
 {

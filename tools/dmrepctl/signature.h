@@ -21,6 +21,9 @@ enum outcome look_at_device(const char *role, const char *path, struct block_dev
 /* An NBD device that takes no flushes may be a server with a cache, and then none is durable. */
 void warn_of_cache(const struct block_device *device);
 
+/* Says so: a network device that is not connected has no length. */
+enum outcome empty_replica(const struct block_device *device);
+
 /* Refused if it is mounted, or somebody else has claimed it. */
 enum outcome check_unused(const struct block_device *device);
 

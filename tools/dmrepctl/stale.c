@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "stale.h"
+#include "use.h"
 
 /* A file for each, with dm's UUID as its name. A new set has a new one. */
 #define STATE_DIRECTORY	"/var/lib/dm-replication"
@@ -82,14 +83,14 @@ bool find_stale_note(const char *uuid, char what[STALE_BYTES])
 
 enum outcome error_stale(const struct device *device, const char *what)
 {
-	char table[TABLE_BYTES] = "", *metadata;
+	char table[TABLE_BYTES] = "", path[256] = "DEVICE";
+	u32 major, minor;
 
 	get_table(device, table, sizeof(table));
-	metadata = strchr(table, ' ');
-	if (metadata)
-		metadata[1 + strcspn(metadata + 1, " ")] = '\0';
-	return error(FAILED, "%s: its metadata device%s has failed, and does not have %s. Before %s is made again, that device has to be zeroed: dmrepctl format --force. Otherwise the next start believes what the device had before, and newer data is overwritten",
-		     device->name, metadata ? metadata : "", what, device->name);
+	if (sscanf(table, "%*s %u:%u", &major, &minor) == 2)
+		device_path(major, minor, path, sizeof(path));
+	return error(FAILED, "%s: its metadata device %s has failed, and does not have %s. Before %s is made again, zero that device: dmrepctl format --force %s. Otherwise the next start believes what the device had before, and newer data is overwritten",
+		     device->name, path, what, device->name, path);
 }
 
 enum outcome check_recorded(const struct device *device)

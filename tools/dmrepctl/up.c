@@ -110,17 +110,23 @@ static enum outcome differs(const char *what, const char *is, const char *descri
 		     what, is, described);
 }
 
-/* The metadata would be believed of a device that it knows nothing about. */
+/* The metadata is about what is up, and refused or believed wrongly for anything else. */
+static enum outcome differs_for_metadata(const struct plan *plan, const char *what,
+					 const char *is, const char *described)
+{
+	if (!plan->devices[PLAN_METADATA].path)
+		return differs(what, is, described);
+	return error(REFUSED, "it is up with the %s %s, and described with %s; dmrepctl down, then format --force of the metadata device, then up, makes it so, as a new one",
+		     what, is, described);
+}
+
 static enum outcome device_differs(const struct plan *plan, const struct words *is, unsigned int i,
 				   const char *what, const char *described)
 {
 	if (!strcmp(plan->kind->roles[i - 1], "replica"))
 		return error(REFUSED, "it is up with the %s %s, and described with %s; dmrepctl swap-replica makes it so",
 			     what, is->at[i], described);
-	if (plan->devices[PLAN_METADATA].path)
-		return error(REFUSED, "it is up with the %s %s, and described with %s; dmrepctl down, then format --force of the metadata device, then up, makes it so, as a new one",
-			     what, is->at[i], described);
-	return differs(what, is->at[i], described);
+	return differs_for_metadata(plan, what, is->at[i], described);
 }
 
 static enum outcome compare_devices(const struct plan *plan, const struct words *is,
@@ -149,9 +155,9 @@ static enum outcome compare_units(const struct plan *plan, const struct words *i
 
 	if (sectors == plan->unit_sectors)
 		return DONE;
-	return differs(option_label(plan->kind->unit.option, label),
-		       format_size(sectors * SECTOR_BYTES, has),
-		       format_size(plan->unit_sectors * (u64)SECTOR_BYTES, described));
+	return differs_for_metadata(plan, option_label(plan->kind->unit.option, label),
+				    format_size(sectors * SECTOR_BYTES, has),
+				    format_size(plan->unit_sectors * (u64)SECTOR_BYTES, described));
 }
 
 static enum outcome compare_options(const struct plan *plan, const struct words *is,

@@ -47,6 +47,23 @@ void describe_device(u32 major, u32 minor, char *name, size_t len)
 		fclose(file);
 }
 
+void device_path(u32 major, u32 minor, char *path, size_t len)
+{
+	char name[128], kernel[128];
+	char *c;
+
+	describe_device(major, minor, name, sizeof(name));
+	kernel_name(major, minor, kernel, sizeof(kernel));
+	/* For a directory below /dev the kernel's name has another sign. */
+	for (c = kernel; *c; c++)
+		if (*c == '!')
+			*c = '/';
+	if (!strncmp(kernel, "dm-", 3) && strcmp(name, kernel))
+		snprintf(path, len, "/dev/mapper/%s", name);
+	else
+		snprintf(path, len, "/dev/%s", kernel);
+}
+
 static bool is_device(const char *path, u32 major, u32 minor)
 {
 	struct stat st;

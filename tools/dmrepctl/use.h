@@ -43,6 +43,9 @@ void describe_use(u32 major, u32 minor, visit_fn ours, void *context, char *text
 /* What people call it: dm's name, if it has one. */
 void describe_device(u32 major, u32 minor, char *name, size_t len);
 
+/* Its usual path. */
+void device_path(u32 major, u32 minor, char *path, size_t len);
+
 /*
  * udev and monitors have a device open for a moment, after its last writer has closed it,
  * say. Whether it is still busy after so long; returns as soon as it is not.
