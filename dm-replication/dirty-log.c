@@ -14,6 +14,7 @@
  * that a primary that was stopped would be taken for one in sync.
  */
 #include <linux/blkdev.h>
+#include <linux/delay.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
@@ -830,6 +831,19 @@ void repl_log_destroy(struct repl_pair *p)
  * Another device, or the same again, in place of one that has failed
  */
 
+/* Lock it, unless somebody has waited for the device with the lock held for a second. */
+static bool lock_if_it_answers(struct repl_log *log)
+{
+	unsigned int tries = 20;
+
+	while (!mutex_trylock(&log->lock)) {
+		if (!--tries)
+			return false;
+		msleep(50);
+	}
+	return true;
+}
+
 /*
  * What the device has is not kept any more. It is told so now, or never, for it may be the
  * same disk as the next one. p->admin held.
@@ -841,8 +855,7 @@ static void leave(struct repl_log *log)
 	if (log->state.stage == REPL_NONE || mode_of(log) == LOG_OFF)
 		return;
 	repl_stale_add(log->uuid, REPL_RUNNING);
-	/* Else it does not answer. */
-	if (mutex_trylock(&log->lock)) {
+	if (lock_if_it_answers(log)) {
 		told = tell(log);
 		mutex_unlock(&log->lock);
 	}
@@ -942,7 +955,7 @@ void repl_log_bind(struct repl_primary *table)
 		return;
 	if (log != old)
 		leave(old);
-	if (!mutex_trylock(&log->lock)) {
+	if (!lock_if_it_answers(log)) {
 		DMERR("%s: metadata device %u:%u still does not answer", dm_device_name(p->md),
 		      MAJOR(log->nr), MINOR(log->nr));
 		return;
