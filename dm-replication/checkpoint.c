@@ -56,15 +56,6 @@ void repl_autostart(struct repl_set *rs)
 	mutex_unlock(&rs->admin);
 }
 
-static int flush_secondary(struct repl_set *rs)
-{
-	int r = blkdev_issue_flush(rs->bdev[REPL_SECONDARY]);
-
-	if (r)
-		repl_fail(rs, REPL_SECONDARY_IO);
-	return r;
-}
-
 /*
  * Behind the closed gates: flush the secondary, and empty the stores. With metadata
  * one write of the superblock does that. The ingress does not wait until the view's
@@ -76,7 +67,7 @@ static int move_view(struct repl_set *rs, bool stop, struct repl_cache_drop *dro
 	int r;
 
 	repl_quiesce(rs);
-	r = flush_secondary(rs);
+	r = repl_flush_dev(rs, REPL_SECONDARY);
 	if (!r && stop)
 		errors = repl_clear_errors(rs);
 	else if (!r)
@@ -85,6 +76,7 @@ static int move_view(struct repl_set *rs, bool stop, struct repl_cache_drop *dro
 		r = repl_commit_state(rs, stop ? REPL_DONE : rs->stage, rs->epoch + 1);
 	if (!r) {
 		repl_map_empty(rs);
+		repl_flush_tell_view(rs);	/* what it had written is dropped */
 		repl_reclaim_dropped(rs);
 		if (stop)
 			repl_set_stage(rs, REPL_DONE);
@@ -121,7 +113,7 @@ int repl_checkpoint(struct repl_set *rs, bool stop)
 	lockdep_assert_held(&rs->admin);
 	if (repl_commit_failed(rs))
 		return -EIO;
-	r = flush_secondary(rs);
+	r = repl_flush_dev(rs, REPL_SECONDARY);
 	if (r)
 		return r;
 	r = repl_cache_begin(&drop, rs);

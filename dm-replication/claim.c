@@ -325,8 +325,11 @@ static bool device_failed(struct bio *bio, blk_status_t error)
  */
 void repl_io_end(struct repl_io *io, struct bio *bio, blk_status_t error)
 {
-	if (unlikely(error) && io->dev != REPL_NOWHERE && device_failed(bio, error))
+	if (unlikely(error) && io->dev != REPL_NOWHERE && device_failed(bio, error)) {
+		if (bio->bi_opf & REQ_PREFLUSH)
+			repl_flush_failed(io->rs, io->dev);
 		repl_fail_dev(io->rs, io->dev, error);
+	}
 	if (likely(io->entered))
 		repl_gate_exit(io->gate);
 }

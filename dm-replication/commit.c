@@ -250,15 +250,10 @@ static int write_taken(struct repl_commit *commit, unsigned int copied, bool mer
 /* What the maps, as they will be written, say about active and secondary is true. */
 static int flush_data(struct repl_set *rs, bool merging)
 {
-	int r = blkdev_issue_flush(rs->bdev[REPL_ACTIVE]);
+	int r = repl_flush_dev(rs, REPL_ACTIVE);
 
-	if (r) {
-		repl_fail(rs, REPL_ACTIVE_IO);
-	} else if (merging) {
-		r = blkdev_issue_flush(rs->bdev[REPL_SECONDARY]);
-		if (r)
-			repl_fail(rs, REPL_SECONDARY_IO);
-	}
+	if (!r && merging)
+		r = repl_flush_dev(rs, REPL_SECONDARY);
 	return r;
 }
 
@@ -324,6 +319,9 @@ static void commit_flushes(struct repl_commit *commit, struct list_head *ios, bo
 	int r = commit_maps(commit, flush);
 	struct repl_io *io, *next;
 
+	/* Of this failure. */
+	if (r && flush)
+		repl_flush_tell_view(commit->rs);
 	list_for_each_entry_safe(io, next, ios, wait) {
 		struct bio *bio = repl_io_bio(io);
 

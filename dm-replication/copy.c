@@ -595,7 +595,8 @@ static void skip_lost(struct repl_copy *job)
 		job->at++;
 	if (job->at == first)
 		return;
-	atomic64_add(job->at - first, &rs->merge.lost);
+	/* Before the bits of these chunks are cleared. */
+	repl_fail(rs, REPL_MERGE_LOST);
 	DMWARN_LIMIT("%s: %llu lost sectors from %llu on are not rolled back",
 		     repl_set_name(rs), (u64)(job->at - first), (u64)first);
 }

@@ -158,6 +158,8 @@ static int ingress_route(struct repl_io *io, struct bio *bio)
 
 	if (unlikely(rs->stage != REPL_RUNNING || READ_ONCE(rs->fenced)))
 		return DM_MAPIO_KILL;
+	if (unlikely(bio->bi_opf & REQ_PREFLUSH) && repl_flush_tell_ingress(rs))
+		return DM_MAPIO_KILL;
 	if (unlikely(bio->bi_opf & REQ_PREFLUSH) || bio_op(bio) == REQ_OP_READ) {
 		repl_io_send(io, bio, REPL_SECONDARY);
 		return DM_MAPIO_REMAPPED;

@@ -116,10 +116,8 @@ static void merge_end(struct repl_set *rs)
 	enum repl_stage stage = REPL_DONE;
 	bool recorded, failed = rs->merge.failed;
 
-	if (!failed && blkdev_issue_flush(rs->bdev[REPL_SECONDARY]))
+	if (!failed && repl_flush_dev(rs, REPL_SECONDARY))
 		failed = true;
-	if (!failed && atomic64_read(&rs->merge.lost))
-		repl_fail(rs, REPL_MERGE_LOST);
 	if (failed) {
 		repl_fail(rs, rs->merge.no_space ? REPL_MERGE_NOSPC : REPL_MERGE_IO);
 		stage = REPL_FAILOVER_FAILED;
@@ -211,10 +209,10 @@ int repl_failover(struct repl_set *rs)
 		repl_restore_errors(rs, errors);
 		return r;
 	}
-	if (rs->stage == REPL_RUNNING) {
+	if (rs->stage == REPL_RUNNING)
 		WRITE_ONCE(merge->total, atomic64_read(&rs->nr_held));
-		atomic64_set(&merge->lost, 0);
-	}
+	/* What is lost is not merged by a retry either. */
+	repl_restore_errors(rs, errors & BIT(REPL_MERGE_LOST));
 	merge->next = 0;
 	merge->commit_at = jiffies + REPL_MERGE_COMMIT;
 	merge->failed = false;
@@ -289,5 +287,5 @@ void repl_merge_finish(struct repl_set *rs)
 		      repl_set_name(rs), left, rs->merge.total,
 		      "chunks are lost; copy the primary's disk to the secondary, which is a mixture");
 	else
-		blkdev_issue_flush(rs->bdev[REPL_SECONDARY]);	/* it is all but done */
+		repl_flush_dev(rs, REPL_SECONDARY);	/* it is all but done */
 }

@@ -162,7 +162,6 @@ struct repl_merge {
 	bool paused;			/* the view is suspended */
 	bool failed;			/* copy work sets, failover clears; so it does this: */
 	bool no_space;			/* because the secondary has none left */
-	atomic64_t lost;		/* sectors that it has left out */
 	bool idle;			/* paused or over: no slot is busy */
 	struct repl_merge_slot slot[REPL_MERGE_SLOTS];
 };
@@ -223,6 +222,8 @@ struct repl_set {
 
 	struct repl_gate view_gate;
 	struct repl_gate ingress_gate;
+
+	unsigned long untold;		/* atomic bits; see flush.c */
 
 	atomic64_t nr_active;		/* chunks that active holds */
 	atomic64_t nr_hidden;
@@ -461,6 +462,12 @@ void repl_cache_end(struct repl_cache_drop *drop, bool moved);
 int repl_start(struct repl_set *rs);
 void repl_autostart(struct repl_set *rs);
 int repl_checkpoint(struct repl_set *rs, bool stop);
+
+/* flush.c */
+void repl_flush_failed(struct repl_set *rs, enum repl_dev dev);
+int repl_flush_dev(struct repl_set *rs, enum repl_dev dev);
+bool repl_flush_tell_view(struct repl_set *rs);
+bool repl_flush_tell_ingress(struct repl_set *rs);
 
 /* merge.c */
 void repl_merge_init(struct repl_set *rs);

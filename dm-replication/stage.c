@@ -41,7 +41,7 @@ static const char * const error_texts[REPL_NR_ERRORS] = {
 	[REPL_MERGE_NOSPC] =
 		": the secondary has no space left; make space there, and send failover again",
 	[REPL_MERGE_LOST] =
-		": sectors that were lost are not rolled back",
+		": the secondary does not have all that the view had",
 };
 
 /**

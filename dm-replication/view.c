@@ -45,7 +45,7 @@ static int view_flush(struct repl_io *io, struct bio *bio)
 	/* Pairs with repl_set_stage(): if that could not be recorded, we know. */
 	enum repl_stage stage = smp_load_acquire(&rs->stage);
 
-	if (repl_commit_failed(rs))
+	if (repl_commit_failed(rs) || repl_flush_tell_view(rs))
 		return DM_MAPIO_KILL;
 	if (rs->commit && stage != REPL_DONE) {
 		repl_commit_flush(io, true);
