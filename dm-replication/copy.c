@@ -37,11 +37,14 @@
 #define PIECE_SECTORS		(SZ_4K >> SECTOR_SHIFT)
 
 /*
- * How far from a block that cannot be read another one is read, to know whether the
- * device is there: farther than what a list of lost sectors has room for, but near, for
- * the device may be made of several.
+ * How far from a block that cannot be read others are read, to know whether the device is
+ * there: farther than what a list of lost sectors has room for, but near, for the device
+ * may be made of several. See probe_distance().
  */
 #define PROBE_SECTORS		(SZ_2M >> SECTOR_SHIFT)
+
+/* How long a change of stage or epoch waits for what is read in pieces. */
+#define REPL_PIECES_TIME	(5 * HZ)
 
 /* Copies of one job at once. */
 #define REPL_JOB_COPIES		16
@@ -53,7 +56,7 @@
 enum repl_trial {
 	REPL_READ,			/* the piece, for the first time */
 	REPL_PROBE_BEHIND,		/* it failed: another block, is the device there? */
-	REPL_PROBE_BEFORE,		/* that failed, too: one at the other side */
+	REPL_PROBE_BEFORE,		/* that was read: one at the other side */
 	REPL_READ_AGAIN,		/* the device is there: the piece once more */
 };
 
@@ -84,6 +87,7 @@ struct repl_copy {
 	unsigned int nr_pages;		/* it has: its own, then borrowed ones */
 	bool zeroes;			/* it is written by telling the device so */
 	bool in_pieces;			/* it could not be read as a whole; the piece: */
+	unsigned long pieces_until;	/* jiffies */
 	unsigned int piece;		/* where, in the part */
 	unsigned int piece_sectors;
 	enum repl_trial trial;		/* of the piece */
@@ -449,20 +453,42 @@ static void read_next_piece(struct repl_copy *copy, unsigned int block)
 }
 
 /*
- * Read another block of the device. Its content is of no use; it goes where that of the
- * piece belongs, which overwrites it.
+ * Sectors. So many from a block of a striped device (dm-stripe, md raid0) there is a block of
+ * the same disk: whole stripes, of which the optimal I/O size is the length.
  */
-static void read_probe(struct repl_copy *copy, enum repl_trial trial)
+static sector_t probe_distance(struct repl_copy *copy)
 {
-	sector_t last = copy->rs->len - copy->piece_sectors;
-	sector_t at = copy->sector + copy->piece;
+	unsigned int stripe = bdev_io_opt(copy->rs->bdev[copy->from]) >> SECTOR_SHIFT;
 
-	if (trial == REPL_PROBE_BEHIND)
-		at = min(at + PROBE_SECTORS, last);
-	else
-		at = at > PROBE_SECTORS ? at - PROBE_SECTORS : 0;
+	return stripe ? roundup(PROBE_SECTORS, stripe) : PROBE_SECTORS;
+}
+
+/*
+ * Read another block of the device. Its content is of no use; it goes where that of the
+ * piece belongs, which overwrites it. False: there is no such block.
+ */
+static bool read_probe(struct repl_copy *copy, enum repl_trial trial)
+{
+	sector_t end = copy->rs->len - copy->piece_sectors;
+	sector_t at = copy->sector + copy->piece, far = probe_distance(copy);
+
+	if (trial == REPL_PROBE_BEHIND ? at + far > end : at < far)
+		return false;
+	at = trial == REPL_PROBE_BEHIND ? at + far : at - far;
 	copy->trial = trial;
 	submit(copy, copy->from, REQ_OP_READ, at, copy->piece, copy->piece_sectors);
+	return true;
+}
+
+/* A device is too small for that: the farther one of its ends. */
+static void read_end(struct repl_copy *copy)
+{
+	sector_t end = copy->rs->len - copy->piece_sectors;
+
+	copy->trial = REPL_PROBE_BEFORE;
+	submit(copy, copy->from, REQ_OP_READ,
+	       copy->sector + copy->piece > end / 2 ? 0 : end, copy->piece,
+	       copy->piece_sectors);
 }
 
 /* A piece is lost. False: there is no room to note it. */
@@ -486,12 +512,24 @@ static bool lose_piece(struct repl_copy *copy)
 }
 
 /*
+ * A disk may take seconds for each bad block, and a checkpoint or a failover waits for the
+ * io whose gate it has closed.
+ */
+static bool takes_too_long(struct repl_copy *copy)
+{
+	struct repl_gate *gate = copy->job->io->gate;
+
+	return gate && READ_ONCE(gate->closed) && time_after(jiffies, copy->pieces_until);
+}
+
+/*
  * A read of a part, or of a piece of it, has failed. Ever smaller pieces are tried, down
  * to the device's blocks. Returns true if the piece is lost; if not either something is
  * being read, or @error says why the job fails.
  *
  * A device that is gone says the same, BLK_STS_IOERR, as many say of a bad sector. So a
- * block is lost if it cannot be read, and then another one can, and then it still cannot.
+ * block is lost if it cannot be read, and then one before and one behind it can, and then
+ * it still cannot. Both, for a device may be made of several, one behind the other.
  */
 static bool piece_failed(struct repl_copy *copy, unsigned int block, blk_status_t *error)
 {
@@ -500,16 +538,21 @@ static bool piece_failed(struct repl_copy *copy, unsigned int block, blk_status_
 
 	if (copy->job->to == REPL_SECONDARY || (why != BLK_STS_IOERR && !is_bad_medium(why)))
 		return false;
+	if (copy->in_pieces && takes_too_long(copy))
+		return false;
 	*error = BLK_STS_OK;
 	if (!copy->in_pieces) {
 		copy->in_pieces = true;
+		copy->pieces_until = jiffies + REPL_PIECES_TIME;
 		copy->piece = 0;
 		read_next_piece(copy, block);
 	} else if (copy->piece_sectors > block) {
 		copy->piece_sectors = block;
 		read_piece(copy);
 	} else if (!is_bad_medium(why) && copy->trial == REPL_READ) {
-		read_probe(copy, REPL_PROBE_BEHIND);
+		if (!read_probe(copy, REPL_PROBE_BEHIND) &&
+		    !read_probe(copy, REPL_PROBE_BEFORE))
+			read_end(copy);
 	} else {
 		lost = lose_piece(copy);
 		if (!lost)
@@ -518,16 +561,13 @@ static bool piece_failed(struct repl_copy *copy, unsigned int block, blk_status_
 	return lost;
 }
 
-/* A probe has been read; or not, then @error says so if it was the last one. */
-static void probe_is_read(struct repl_copy *copy, blk_status_t *error)
+/* A probe has been read. */
+static void probe_is_read(struct repl_copy *copy)
 {
-	if (!*error) {
-		copy->trial = REPL_READ_AGAIN;
-		read_piece(copy);
-	} else if (copy->trial == REPL_PROBE_BEHIND) {
-		*error = BLK_STS_OK;
-		read_probe(copy, REPL_PROBE_BEFORE);
-	}
+	if (copy->trial == REPL_PROBE_BEHIND && read_probe(copy, REPL_PROBE_BEFORE))
+		return;
+	copy->trial = REPL_READ_AGAIN;
+	read_piece(copy);
 }
 
 /*
@@ -541,7 +581,8 @@ static bool part_is_read(struct repl_copy *copy, blk_status_t *error)
 
 	if (copy->in_pieces &&
 	    (copy->trial == REPL_PROBE_BEHIND || copy->trial == REPL_PROBE_BEFORE)) {
-		probe_is_read(copy, error);
+		if (!*error)
+			probe_is_read(copy);
 		return false;
 	}
 	if (*error && !piece_failed(copy, block, error))

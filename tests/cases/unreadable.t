@@ -52,6 +52,10 @@ create() {
 	ingress_create in view
 }
 
+error_is() {
+	[ "$(status_field view 9)" = "$1" ]
+}
+
 take_down() {
 	dmsetup remove in && dmsetup remove view
 }
@@ -164,6 +168,79 @@ away() {
 }
 away 128
 away 8
+dm_remove_all
+
+# gone_part NAME FIRST SECTORS: this part of the disk, so many sectors of sda, is away while the
+# primary writes 1 MiB from 4 MiB on.
+gone_part() {
+	set_up 128
+	dm_error "$1"
+	eio "a write fails" fill /dev/mapper/in 0x22 4M 1M
+	dm_linear "$1" /dev/sda "$2" "$3"
+	ok "the disk is as it was" verify /dev/mapper/disk 0x11 5M
+	ok "and so is the view" verify /dev/mapper/view 0x11
+	ok "the primary writes again" fill /dev/mapper/in 0x22 4M 1M
+	ok "a failover" message view failover
+	ok "ends" wait_for 30 stage_is view "done"
+	is "$(status_field view 9)" cow-io "the error is that of the write"
+	ok "and the disk is rolled back" verify /dev/mapper/disk 0x11
+	dm_remove_all
+}
+for i in 0 1 2; do
+	dm_linear leg$i /dev/sda $((i * 10240)) 10240
+done
+diag "a leg of a striped disk is away for a moment"
+dm_table striped "0 30720 striped 3 128 /dev/mapper/leg0 0 /dev/mapper/leg1 0 /dev/mapper/leg2 0"
+LOWER=/dev/mapper/striped
+gone_part leg1 10240 10240
+# The second begins at 4.5 MiB, in the middle of what is written.
+diag "a part of a linear disk is away for a moment"
+dm_linear leg0 /dev/sda 0 9216
+dm_linear leg1 /dev/sda 9216 21504
+dm_table linear "0 9216 linear /dev/mapper/leg0 0
+9216 21504 linear /dev/mapper/leg1 0"
+LOWER=/dev/mapper/linear
+gone_part leg1 9216 21504
+dm_linear leg0 /dev/sda 0 9216
+dm_linear leg1 /dev/sda 9216 21504
+dm_table linear "0 9216 linear /dev/mapper/leg0 0
+9216 21504 linear /dev/mapper/leg1 0"
+gone_part leg0 0 9216
+LOWER=/dev/sda
+
+diag "a bad area of a disk that takes long for each block"
+set_up 128
+dm_delay disk /dev/sda 500 0
+bad_reads 4096 128
+fill /dev/mapper/in 0x22 2M 4k 2> /dev/null &
+writer=$!
+sleep 2
+before=$SECONDS
+ok "a failover" message view failover
+ok "waits some seconds for it, not $((SECONDS - before))" [ $((SECONDS - before)) -lt 40 ]
+fails "the write failed" wait $writer
+ok "it ends" wait_for 60 stage_is view "done"
+good
+ok "the disk is as it was" verify /dev/mapper/disk 0x11
+take_down
+
+diag "a merge that has left something out is interrupted"
+set_up 8
+bad_reads 4096 8
+ok "the primary writes" fill /dev/mapper/in 0x22 2M 4k
+echo 0 > "$opts"
+message view clear_error
+fill /dev/mapper/view 0x55 6M 2M
+dm_table disk "0 12288 linear /dev/sda 0
+12288 20480 delay /dev/sda 12288 0 /dev/sda 12288 3000"
+ok "a failover" message view failover
+ok "it has come to the chunk" wait_for 20 error_is merge-lost
+take_down
+good
+create 8
+ok "it ends after a restart" wait_for 60 stage_is view "done"
+is "$(status_field view 9)" merge-lost "and still says so"
+take_down
 dm_remove_all
 
 # A loop device says of a bad sector what a device that is gone says.
