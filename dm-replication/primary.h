@@ -115,6 +115,8 @@ struct repl_resync_slot {
 	struct work_struct work;
 	struct bio bio;			/* of a discard, zeroes, or a read */
 	bool zeroed;			/* it is the replica that is read */
+	bool zeroes_failed;		/* the replica has failed to write zeroes */
+	bool discard_failed;		/* or to discard; so the data is copied */
 	sector_t at;			/* in the region: all before this is zero */
 	unsigned int reading;		/* sectors */
 	struct bio_vec vecs[REPL_SCAN_PAGES];

@@ -70,9 +70,19 @@ static sector_t len_of(struct repl_resync_slot *slot)
 	return repl_region_len(slot->to->p, slot->region);
 }
 
+/* The replica cannot write zeroes by itself; or not discard. */
+static void rejects(struct repl_resync_slot *slot, bool zeroes)
+{
+	WRITE_ONCE(*(zeroes ? &slot->to->no_zeroes : &slot->to->no_discard), true);
+}
+
 static void copied(int read_failed, unsigned long write_failed, void *context)
 {
-	repl_resync_done(context, read_failed ? REPL_LOCAL_FAILED :
+	struct repl_resync_slot *slot = context;
+
+	if (!read_failed && !write_failed && (slot->zeroes_failed || slot->discard_failed))
+		rejects(slot, slot->zeroes_failed);
+	repl_resync_done(slot, read_failed ? REPL_LOCAL_FAILED :
 			 write_failed ? REPL_REPLICA_FAILED : REPL_COPIED);
 }
 
@@ -100,12 +110,8 @@ static void step_endio(struct bio *bio)
 static void discard_endio(struct bio *bio)
 {
 	struct repl_resync_slot *slot = bio->bi_private;
-	enum repl_copied outcome = REPL_COPIED;
+	enum repl_copied outcome = bio->bi_status ? REPL_COPY_AGAIN : REPL_COPIED;
 
-	if (repl_not_supported(bio, bio->bi_status))
-		outcome = REPL_COPY_AGAIN;
-	else if (bio->bi_status)
-		outcome = REPL_REPLICA_FAILED;
 	bio_uninit(bio);
 	repl_resync_done(slot, outcome);
 }
@@ -167,7 +173,7 @@ static void have_read(struct repl_resync_slot *slot, blk_status_t status)
 	if (status || !repl_pages_zero(slot->pages, slot->reading)) {
 		/* It does not discard as zeroes. */
 		if (slot->zeroed && !status)
-			WRITE_ONCE(slot->to->no_discard, true);
+			rejects(slot, false);
 		copy_data(slot);	/* which says whose an error is */
 		return;
 	}
@@ -185,10 +191,13 @@ static void have_zeroed(struct repl_resync_slot *slot, blk_status_t status)
 	bool zeroes = bio_op(&slot->bio) == REQ_OP_WRITE_ZEROES;
 
 	if (repl_not_supported(&slot->bio, status)) {
-		WRITE_ONCE(*(zeroes ? &slot->to->no_zeroes : &slot->to->no_discard), true);
+		rejects(slot, zeroes);
 		write_zeroes(slot);
 	} else if (status) {
-		repl_resync_done(slot, REPL_REPLICA_FAILED);
+		/* nbd has one error for all. To write the data says what it means. */
+		slot->zeroes_failed = zeroes;
+		slot->discard_failed = !zeroes;
+		copy_data(slot);
 	} else if (zeroes) {
 		repl_resync_done(slot, REPL_COPIED);
 	} else {
@@ -225,6 +234,8 @@ void repl_region_copy(struct repl_resync_slot *slot)
 {
 	slot->at = 0;
 	slot->zeroed = false;
+	slot->zeroes_failed = false;
+	slot->discard_failed = false;
 	if (slot->discard)
 		submit_empty(slot, REQ_OP_DISCARD, discard_endio);
 	else if (zero_op(slot->to) != REQ_OP_READ)

@@ -54,6 +54,19 @@ dm_remove_all
 rmmod scsi_debug
 
 ramdisks 2 32
+diag "a replica that offers discards, and fails them all with an error"
+modprobe nbd nbds_max=1
+ip link set lo up
+nbdkit --filter=error -i 127.0.0.1 memory 32M error-trim=EIO error-trim-rate=100%
+wait_for 20 nbd-client 127.0.0.1 /dev/nbd0 > /dev/null 2>&1
+blockdev --setra 0 /dev/nbd0
+fill /dev/ram0 0x11 5M 1M
+META=- primary_create primary /dev/ram0 /dev/nbd0 $region
+ok "in sync" wait_for 60 sync_is primary insync
+ok "the legs are equal" equal /dev/ram0 /dev/nbd0
+dm_remove_all
+nbd-client -d /dev/nbd0 > /dev/null
+
 dm_linear local /dev/ram0
 dm_linear replica /dev/ram1
 copy "a replica that can do neither"
