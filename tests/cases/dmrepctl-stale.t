@@ -71,13 +71,16 @@ dmsetup remove in
 dmsetup remove view
 newer_data_stays
 
-diag "one by dmsetup, which is found when the view goes"
-view_without_metadata
-ok "failover" message view failover
-ok "it is done" wait_for 20 stage_is view "done"
-fill $view 0x99
-says 0 "$(lacks view "the failover")" down
-newer_data_stays
+for way in down "remove in view" "remove --all --force"; do
+	diag "one by dmsetup, which is found when the view goes: $way"
+	view_without_metadata
+	ok "failover" message view failover
+	ok "it is done" wait_for 20 stage_is view "done"
+	fill $view 0x99
+	# shellcheck disable=SC2086 # these are words
+	says 0 "$(lacks view "the failover")" $way
+	newer_data_stays
+done
 
 diag "a device that is recorded in time"
 dm_linear meta /dev/ram3

@@ -8,6 +8,7 @@
 
 #include "create.h"
 #include "device.h"
+#include "stale.h"
 #include "use.h"
 
 const struct option_spec remove_options[] = {
@@ -162,6 +163,16 @@ static enum outcome remove_mode(const struct removal *removal, enum mode mode)
 	return outcome;
 }
 
+/* A failover that was made without dmrepctl, and is not recorded, may not have been said yet. */
+static void say_what_is_not_recorded(const struct removal *removal)
+{
+	unsigned int i;
+
+	for (i = 0; i < removal->all->n; i++)
+		if (removal->chosen[i])
+			check_recorded(&removal->all->devices[i]);
+}
+
 enum outcome remove_devices(char * const *names, int n, bool force)
 {
 	struct device_list all = { 0 };
@@ -171,6 +182,8 @@ enum outcome remove_devices(char * const *names, int n, bool force)
 
 	if (!outcome)
 		outcome = choose_all(&removal, names, n);
+	if (!outcome)
+		say_what_is_not_recorded(&removal);
 	/* All or nothing. */
 	for (i = 0; !outcome && i < all.n; i++)
 		if (removal.chosen[i])

@@ -10,7 +10,6 @@
 
 #include "config.h"
 #include "create.h"
-#include "stale.h"
 #include "units.h"
 #include "up.h"
 
@@ -410,17 +409,6 @@ static unsigned int nr_sections(const struct config *config)
 	return n;
 }
 
-/* What was done without dmrepctl may not have been said yet. */
-static void say_what_is_not_recorded(char * const *names, int n)
-{
-	struct device device;
-	int i;
-
-	for (i = 0; i < n; i++)
-		if (!get_device(names[i], &device))
-			check_recorded(&device);
-}
-
 enum outcome down_command(const struct invocation *in)
 {
 	struct config config;
@@ -432,10 +420,8 @@ enum outcome down_command(const struct invocation *in)
 		names = calloc(nr_sections(&config) + 1, sizeof(((struct names *)0)->at));
 		outcome = names ? find_all(&config, names, &n) : out_of_memory();
 	}
-	if (!outcome && n) {
-		say_what_is_not_recorded(names, n);
+	if (!outcome && n)
 		outcome = remove_devices(names, n, has_option(in, "force"));
-	}
 	free(names);
 	config_free(&config);
 	return outcome;
