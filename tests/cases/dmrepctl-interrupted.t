@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 300
+# timeout: 600
 #
 # A command of dmrepctl that is interrupted, or killed, leaves nothing behind: no table that
-# a later resume would use, and no half-made device. The same command can be given again.
+# a later resume would use, no half-made device, and no half a merge. The same command can be
+# given again.
 . tests/lib.sh
 . tests/dmrepctl.sh
 
@@ -96,4 +97,80 @@ ok "it ends" wait_for 20 gone
 ok "there is no such device" wait_for 20 no_device data
 says 0 "" create primary data --local /dev/ram0 --replica $way --metadata /dev/mapper/slow --force
 dmrepctl remove data
+dmsetup remove slow
+
+# A view without metadata, whose merge waits for its disk
+merging_view() {
+	dm_linear disk /dev/ram0
+	fill /dev/mapper/disk 0x11
+	dmrepctl create secondary view -s /dev/mapper/disk -a /dev/ram2 -H /dev/ram3 -m none --force &&
+		dmrepctl create ingress in --top view || return
+	fill /dev/mapper/view 0x22 0 4M
+	fill /dev/mapper/in 0x33 8M 4M
+	dmsetup suspend disk
+	dmrepctl failover view --yes --no-wait && stage_is view failover
+}
+
+# merge_ends: and the disk is neither of the two, but what the view was
+merge_ends() {
+	dmsetup resume disk
+	wait_for 60 stage_is view "done" && verify /dev/mapper/view 0x22 0 4M &&
+		verify /dev/mapper/view 0x11 4M
+}
+
+conf=/etc/dmrepctl.conf
+cat > $conf <<-END
+	view { mode = "secondary" secondary = "/dev/mapper/disk" active = "/dev/ram2" hidden = "/dev/ram3" metadata = "none" ingress = "in" }
+END
+goes_on="dmrepctl: view: the merge goes on; dmrepctl failover view waits for its end, dmrepctl status view shows how far it is
+dmrepctl: view: nothing was removed; give the same command again, when the merge is done"
+for case in "INT remove in view" "TERM remove --all --force" "HUP down" "KILL remove in view"; do
+	signal=${case%% *} command=${case#* }
+	diag "$signal, while dmrepctl $command waits for a merge"
+	ok "a view that merges" merging_view
+	begin "$command"
+	ok "it says so" wait_for 60 grep -q "^view: merging 8 MiB$" "$scratch/said"
+	kill -"$signal" "$pid"
+	ok "it ends" wait_for 20 gone
+	[ "$signal" = KILL ] || is "$(tail -n 2 "$scratch/said")" "$goes_on" "it says what to do"
+	is "$(stage view) $(stage in)" "failover failover" "nothing is removed"
+	ok "the merge goes on to its end" merge_ends
+	says 0 "" remove in view
+	ok "the disk is what the view was" verify /dev/mapper/disk 0x11 4M
+done
+
+diag "a removal that waits for a merge, and is left alone"
+ok "a view that merges" merging_view
+begin remove in view
+ok "it waits" wait_for 60 grep -q "^view: merging 8 MiB$" "$scratch/said"
+dmsetup resume disk
+ok "it ends" wait_for 60 gone
+ok "the view has gone" no_device view
+like "$(tail -n 1 "$scratch/said")" "^view: done, 8 MiB merged in [0-9]+ s$" "when the merge was done"
+ok "the disk is what the view was" verify /dev/mapper/disk 0x22 0 4M
+ok "all of it" verify /dev/mapper/disk 0x11 4M
+
+diag "a view that is suspended"
+ok "a view that merges" merging_view
+dm_delay disk /dev/ram0 0 2000
+dmsetup suspend view
+is "$(stage view)" failover "its merge is not done"
+says 3 "dmrepctl: view: it is suspended, so its merge does not go on; dmsetup resume view, then dmrepctl remove again; or --force" \
+	remove in view
+dm_linear disk /dev/ram0
+dmsetup resume view
+ok "the merge goes on to its end" merge_ends
+says 0 "" remove in view
+
+diag "a merge that fails meanwhile"
+ok "a view that merges" merging_view
+begin remove in view
+ok "it waits" wait_for 60 grep -q "^view: merging 8 MiB$" "$scratch/said"
+dmsetup load disk --table "0 $(sectors /dev/mapper/disk) error"
+dmsetup resume disk
+ok "it ends" wait_for 60 gone
+is "$(stage view) $(stage in)" "failover-failed failover-failed" "nothing is removed"
+like "$(< "$scratch/said")" "dmrepctl: view: the merge has failed: merge-io; .*dmrepctl failover view goes on with it" \
+	"it says what to do"
+says 0 "" remove in view --force
 done_testing

@@ -50,6 +50,7 @@ is "$(sed -n 's/^Exec//p' "$root/$unit" | tr '\n' ' ')" \
 is "$(sed -n '/^Restart/p; /^StartLimit/p' "$root/$unit" | tr '\n' ' ')" \
 	"StartLimitIntervalSec=1h StartLimitBurst=60 Restart=on-failure RestartSec=10 RestartPreventExitStatus=2 3 " \
 	"it tries again what may come, and not what was refused"
+is "$(sed -n '/^Timeout/p' "$root/$unit")" "TimeoutStopSec=infinity" "it waits for a merge, however long"
 if command -v systemd-analyze > /dev/null; then
 	# It looks whether the program is there.
 	sed "s:=/usr:=$root/usr:" "$root/$unit" > "$scratch/dmrepctl@.service"

@@ -261,7 +261,7 @@ static bool wait_for_merge(struct device *device, struct progress *progress, boo
 	return *gone || device->status.stage != STAGE_FAILOVER;
 }
 
-static enum outcome follow_merge(struct device *device)
+enum outcome follow_merge(struct device *device)
 {
 	const struct status_line *status = &device->status;
 	char size[SIZE_TEXT_BYTES], time[SIZE_TEXT_BYTES];

@@ -20,4 +20,10 @@ enum outcome get_recipient(const struct invocation *in, struct device *device);
 /* The target takes it as done; a warning says so. */
 bool nothing_to_do(const struct device *device);
 
+/*
+ * Wait for the end of a view's merge, with progress; the device has its status from then on. An
+ * interruption, which leaves the merge alone, and a merge that fails are errors, and said.
+ */
+enum outcome follow_merge(struct device *device);
+
 #endif

@@ -8,6 +8,7 @@
 
 #include "create.h"
 #include "device.h"
+#include "job.h"
 #include "stale.h"
 #include "use.h"
 
@@ -71,6 +72,13 @@ static enum outcome check_ingresses(const struct removal *removal, const struct 
 	return DONE;
 }
 
+/* The kernel finishes its merge before the view goes, for only the view knows what is merged. */
+static bool needs_its_merge(const struct device *device)
+{
+	return device->status.mode == MODE_SECONDARY && device->status.stage == STAGE_FAILOVER &&
+		strcmp(device->status.metadata, "rw");
+}
+
 /*
  * What was written to the view is in the maps, and these are in memory alone. While a
  * merge has failed, what the disk held at the checkpoint is there too.
@@ -79,15 +87,15 @@ static enum outcome check_loss(const struct device *device)
 {
 	const struct status_line *status = &device->status;
 
+	if (needs_its_merge(device) && device->suspended)
+		return error(REFUSED, "%s: it is suspended, so its merge does not go on; dmsetup resume %s, then dmrepctl remove again; or --force",
+			     device->name, device->name);
 	if (strcmp(status->metadata, "-"))
 		return DONE;
 	if (status->stage == STAGE_FAILOVER_FAILED &&
 	    (status->active_chunks || status->hidden_chunks))
 		return error(REFUSED, "%s: its merge has failed, so without a metadata device a part of the disk would be lost; dmrepctl failover tries again, when the cause is gone; or --force",
 			     device->name);
-	if (status->stage == STAGE_FAILOVER)
-		warning("%s: this waits for the end of the merge; do not interrupt it, for what is not merged then is lost, and the disk is a mixture",
-			device->name);
 	if (status->stage != STAGE_RUNNING || !status->active_chunks)
 		return DONE;
 	return error(REFUSED, "%s: it has no metadata device, so what was written to it would be lost, with the checkpoint; dmrepctl failover keeps it, dmrepctl stop drops it; or --force",
@@ -149,6 +157,27 @@ static enum outcome check_device(const struct removal *removal, const struct dev
 	return device->status.mode == MODE_SECONDARY && !force ? check_loss(device) : DONE;
 }
 
+/*
+ * Here, and not in the kernel: whoever interrupts the kernel's wait loses what is not merged.
+ * A merge that fails is a reason to keep the view, but for --force.
+ */
+static enum outcome wait_for_its_merge(const struct removal *removal, const struct device *device,
+				       bool force)
+{
+	struct device view = *device;
+	enum outcome outcome;
+
+	if (!needs_its_merge(&view) || view.suspended)
+		return DONE;
+	outcome = follow_merge(&view);
+	if (!outcome || view.status.stage == STAGE_FAILOVER_FAILED)
+		return !outcome || force ? check_device(removal, &view, force) : outcome;
+	if (view.status.stage == STAGE_FAILOVER)
+		error(outcome, "%s: nothing was removed; give the same command again, when the merge is done",
+		      view.name);
+	return outcome;
+}
+
 static enum outcome remove_mode(const struct removal *removal, enum mode mode)
 {
 	enum outcome outcome = DONE;
@@ -188,6 +217,9 @@ enum outcome remove_devices(char * const *names, int n, bool force)
 	for (i = 0; !outcome && i < all.n; i++)
 		if (removal.chosen[i])
 			outcome = check_device(&removal, &all.devices[i], force);
+	for (i = 0; !outcome && i < all.n; i++)
+		if (removal.chosen[i])
+			outcome = wait_for_its_merge(&removal, &all.devices[i], force);
 	if (!outcome)
 		outcome = remove_mode(&removal, MODE_PRIMARY);
 	if (!outcome)
