@@ -182,4 +182,21 @@ says 3 "dmrepctl: $belongs 16384; if ${loop}p2 is its disk, and has grown, take 
 says 0 "$(stays "$scratch/first")" create_on "$scratch/first"
 says 0 "" remove view
 losetup -d "$loop"
+
+diag "a disk that the kernel knows by its path alone"
+ok "a disk" nulldisks 1 4
+ok "a set" made /dev/nullb0
+ok "another disk gets the path" nulldisks 1 8
+fill /dev/nullb0 0x99
+says 3 "dmrepctl: $belongs 16384; if /dev/nullb0 is its disk, and has grown, take --size 8192s" \
+	create_on /dev/nullb0
+ok "the other disk is what it was" verify /dev/nullb0 0x99
+mkdir -p /dev/disk/by-id
+ln -s /dev/nullb0 /dev/disk/by-id/serial
+ok "a disk with a name of its own" nulldisks 1 4
+ok "a set" made /dev/disk/by-id/serial
+ok "it grows" nulldisks 1 8
+says 0 "$(stays /dev/disk/by-id/serial)" create_on /dev/disk/by-id/serial
+says 0 "" remove view
+rm /dev/disk/by-id/serial
 done_testing

@@ -49,6 +49,22 @@ static bool read_known_name(const struct block_device *disk, char *text, size_t 
 	return false;
 }
 
+/* Below these a path is made for one device, and after a reboot another one does not get it. */
+static const char * const lasting[] = { "/dev/mapper/", "/dev/disk/by-id/" };
+
+bool is_identified(const struct block_device *disk)
+{
+	char name[PATH_MAX];
+	unsigned int i;
+
+	if (read_known_name(disk, name, sizeof(name)))
+		return true;
+	for (i = 0; i < ARRAY_SIZE(lasting); i++)
+		if (!strncmp(disk->path, lasting[i], strlen(lasting[i])))
+			return true;
+	return false;
+}
+
 static void make_digits(const struct block_device *disk, char digits[DIGITS + 1])
 {
 	char name[PATH_MAX];

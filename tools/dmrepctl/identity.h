@@ -15,4 +15,10 @@ void put_identity(char *uuid, const struct block_device *disk);
 /* False, too, of a UUID that dmrepctl did not make for a disk. */
 bool has_identity(const char *uuid, const struct block_device *disk);
 
+/*
+ * Whether the number says which disk it is. Else it is made of a path that any other disk may
+ * have got meanwhile, such as /dev/vdb, and proves nothing.
+ */
+bool is_identified(const struct block_device *disk);
+
 #endif

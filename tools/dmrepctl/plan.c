@@ -157,7 +157,7 @@ static void take_length(struct plan *plan)
 	if (!plan->size && plan->devices[PLAN_METADATA].path &&
 	    look_at_metadata(&plan->devices[PLAN_METADATA], &super, why,
 			     sizeof(why)) == METADATA_SET &&
-	    super.len < disk->sectors && has_identity(super.view, disk))
+	    super.len < disk->sectors && is_identified(disk) && has_identity(super.view, disk))
 		plan->len = super.len;
 }
 
