@@ -132,8 +132,21 @@ says 1 "dmrepctl: p: metadata device $M could not take over: the metadata mode i
 fill $M2 0x99 0 4k
 says 3 "dmrepctl: metadata device $M2: it is not new; dmrepctl format $M2 makes it so" swap-metadata p $M2
 says 0 "" format --force $M2
+overwritten="would be overwritten; if that may be, --force"
+fill $M2 0x99 4k 4k
+printf '\1CD001\1' | dd of=$M2 bs=1 seek=32768 conv=notrunc status=none
+says 3 "dmrepctl: metadata device $M2: there is a signature of iso9660 on it, which $overwritten" swap-metadata p $M2
+dm_table large "0 $((2 << 21)) zero"
+says 3 "dmrepctl: metadata device /dev/mapper/large: it has 2 GiB, and no metadata needs more than 1 GiB, so it may be a disk with data, of which the first 4 KiB $overwritten" \
+	swap-metadata p /dev/mapper/large
+dmsetup remove large
+says 3 "dmrepctl: metadata device /dev/mapper/p: it is a device of dm-replication itself, p, of the mode primary; what is on it $overwritten" \
+	swap-metadata p /dev/mapper/p
+is "$(status_field p 5)" fail "nothing has changed"
+ok "what was on the other device is there" verify $M2 0x99 4k 4k
 says 0 "dmrepctl: p: metadata device $M, which it had, is out of date: dmrepctl format --force $M before it is used again" \
-	swap-metadata p $M2
+	swap-metadata p $M2 --force
+fill $M2 0x00 32k 4k
 is "$(status_field p 5)" rw "it has another one"
 ok "a write" fill /dev/mapper/p 0x45 0 4k
 says 0 "" remove p

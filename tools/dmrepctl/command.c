@@ -47,7 +47,7 @@ static const struct command commands[] = {
 	{ "swap-replica", "NAME DEVICE", "give a primary another replica",
 	  2, 2, swap_options, swap_replica_command },
 	{ "swap-metadata", "NAME DEVICE", "replace a primary's metadata device that has failed",
-	  2, 2, NULL, swap_metadata_command },
+	  2, 2, swap_metadata_options, swap_metadata_command },
 	{ "abandon-metadata", "NAME", "let a primary go on without its metadata device",
 	  1, 1, abandon_options, abandon_metadata_command },
 	{ "get-error", "NAME", "print the worst error; fail if there is one",

@@ -13,6 +13,13 @@ enum outcome create_primary_command(const struct invocation *in);
 enum outcome format_command(const struct invocation *in);
 enum outcome remove_command(const struct invocation *in);
 
+/*
+ * Before a metadata device gets new metadata. The first: it belongs to no live table of ours. The
+ * second, of one whose first 4 KiB are zero: nothing else shows that it has data.
+ */
+enum outcome check_not_live(const struct block_device *device);
+enum outcome check_blank(const struct block_device *device);
+
 extern const struct plan_kind plan_secondary, plan_primary;
 
 /* Plan it, and make it, or print its table. */

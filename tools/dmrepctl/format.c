@@ -83,7 +83,7 @@ static enum outcome refuse_live(const struct block_device *device, const struct 
 }
 
 /* Without root, or without the module, there is nobody to ask, or nothing to find. */
-static enum outcome check_not_live(const struct block_device *device)
+enum outcome check_not_live(const struct block_device *device)
 {
 	struct live live = { .self_major = device->major, .self_minor = device->minor };
 	enum outcome outcome;
@@ -113,14 +113,19 @@ static enum outcome check_size(const struct block_device *device)
 		     format_size(most * SECTOR_BYTES, needs));
 }
 
-static enum outcome check_unknown(const struct block_device *device, const char *why)
+enum outcome check_blank(const struct block_device *device)
 {
 	enum outcome outcome = check_signature(device);
+
+	return outcome ? outcome : check_size(device);
+}
+
+static enum outcome check_unknown(const struct block_device *device, const char *why)
+{
+	enum outcome outcome = check_blank(device);
 	char what[128];
 
-	if (!outcome)
-		outcome = check_size(device);
-	if (outcome || !why)
+	if (outcome)
 		return outcome;
 	describe_content(device, what, sizeof(what));
 	return error(REFUSED, "metadata device %s: %s: %s; its first 4 KiB would be overwritten; if that may be, --force",
@@ -145,7 +150,7 @@ static enum outcome check_overwritten(const struct block_device *device)
 		return error(REFUSED, "metadata device %s: it has a set in stage %s, whose view would be lost; if that may be, --force",
 			     device->path, super.stage);
 	case METADATA_BLANK:
-		return check_unknown(device, NULL);
+		return check_blank(device);
 	case METADATA_OTHER:
 	case METADATA_VERSION:
 		return check_unknown(device, why);

@@ -49,6 +49,11 @@ const struct option_spec swap_options[] = {
 	{ 0 }
 };
 
+const struct option_spec swap_metadata_options[] = {
+	{ "force", 'f', NULL, "overwrite what is on the device" },
+	{ 0 }
+};
+
 const struct option_spec abandon_options[] = {
 	{ "yes", 'y', NULL, "everything may be copied at the next start" },
 	{ 0 }
@@ -426,17 +431,26 @@ static enum outcome get_primary_with_metadata(const struct invocation *in, struc
 	return outcome;
 }
 
-/* The target takes one that is new, or the one that it has. */
-static enum outcome check_new_metadata(const struct block_device *metadata)
+/*
+ * The target takes one that is new, or the one that it has. New is to the target any device of
+ * which the first 4 KiB are zero, also a disk that has its data behind them.
+ */
+static enum outcome check_new_metadata(const struct invocation *in,
+				       const struct block_device *metadata)
 {
 	enum outcome outcome = check_unused(metadata);
+	bool force = has_option(in, "force");
 	struct metadata_super super;
 	char why[256];
 
-	if (outcome || look_at_metadata(metadata, &super, why, sizeof(why)) == METADATA_BLANK)
+	if (!outcome && !force)
+		outcome = check_not_live(metadata);
+	if (outcome)
 		return outcome;
-	return error(REFUSED, "metadata device %s: it is not new; dmrepctl format %s makes it so",
-		     metadata->path, metadata->path);
+	if (look_at_metadata(metadata, &super, why, sizeof(why)) != METADATA_BLANK)
+		return error(REFUSED, "metadata device %s: it is not new; dmrepctl format %s makes it so",
+			     metadata->path, metadata->path);
+	return force ? DONE : check_blank(metadata);
 }
 
 /* @number is what a table calls it. */
@@ -476,7 +490,7 @@ enum outcome swap_metadata_command(const struct invocation *in)
 	snprintf(number, sizeof(number), "%u:%u", metadata.major, metadata.minor);
 	same = !strcmp(table.words[METADATA], number);
 	if (!same)
-		outcome = check_new_metadata(&metadata);
+		outcome = check_new_metadata(in, &metadata);
 	if (outcome)
 		return outcome;
 	new_table(&table, METADATA, &metadata, false, text);

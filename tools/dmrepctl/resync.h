@@ -4,7 +4,8 @@
 
 #include "command.h"
 
-extern const struct option_spec resync_options[], swap_options[], abandon_options[];
+extern const struct option_spec resync_options[], swap_options[];
+extern const struct option_spec swap_metadata_options[], abandon_options[];
 
 enum outcome resync_command(const struct invocation *in);
 enum outcome resync_rate_command(const struct invocation *in);
