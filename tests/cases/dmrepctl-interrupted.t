@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 600
+# timeout: 700
 #
 # A command of dmrepctl that is interrupted, or killed, leaves nothing behind: no table that
 # a later resume would use, no half-made device, and no half a merge. The same command can be
@@ -77,6 +77,44 @@ for signal in INT TERM KILL; do
 	is "$(replica)" 1:3 "the same command again does"
 	says 0 "" remove data
 done
+
+# What the metadata device lacks, or nothing
+note() {
+	cat "/var/lib/dm-replication/stale-metadata/$(dm_column data uuid)" 2> /dev/null
+}
+
+dd if=/dev/zero of=/dev/ram2 bs=4k count=1 status=none
+dm_linear meta /dev/ram2
+ok "a primary" dmrepctl create primary data --local /dev/ram0 --replica $way --metadata /dev/mapper/meta \
+	--replica-timeout 600 --insync
+ok "a write" fill /dev/mapper/data 0x12 2M 4k
+dm_error_writes meta /dev/ram2
+eio "a write that has to be noted" pattern write /dev/mapper/data 0x44 5M 4k
+lacks="" # by the note of a swap before
+for signal in INT KILL TERM; do
+	diag "$signal, while a swap waits that nobody would know of after a crash"
+	dmsetup suspend --noflush --nolockfs way
+	fill /dev/mapper/data 0x13 2M 4k &
+	writer=$!
+	ok "it has a write that waits" wait_for 20 is_written
+	begin swap-replica data /dev/ram3 --force
+	ok "the swap waits" wait_for 60 is_in dm_suspend
+	is "$(note)" "the new replica" "there is a note before the swap"
+	kill -$signal "$pid"
+	ok "it ends" wait_for 20 gone
+	ok "no table is left loaded" wait_for 20 tables_are data LIVE
+	# Whoever is killed can take nothing back.
+	[ $signal != KILL ] || lacks="the new replica"
+	is "$(note)" "$lacks" "the note is as it has to be"
+	dmsetup resume way
+	wait $writer
+	is "$(replica)" "$(dm_column way major):$(dm_column way minor)" "the replica is the old one"
+done
+dmrepctl remove data
+dm_linear meta /dev/ram2
+says_like 3 "dmrepctl: metadata device /dev/mapper/meta: it had failed, and does not have the new replica: .*" \
+	create primary data --local /dev/ram0 --replica /dev/ram3 --metadata /dev/mapper/meta
+dmsetup remove meta
 
 diag "a table that was loaded by somebody else"
 ok "a primary" primary

@@ -154,6 +154,16 @@ says 0 "" create primary p -l $S -r /dev/ram4 -m $M2
 is "$(status_field p 3)" insync "with which it comes back"
 says 0 "" remove p
 
+diag "which works again when the primary gets another replica"
+primary
+dm_linear meta /dev/ram3
+says_like 0 "(p: copying .*)?p: in sync[^.]*" swap-replica p $A --force
+is "$(status_field p 5)" rw "it works"
+says 0 "" remove p
+says 0 "" create primary p -l $S -r $A -m $M
+is "$(status_field p 3)" insync "there is no note"
+says 0 "" remove p
+
 diag "or is abandoned"
 says 0 "" format --force $M2
 primary

@@ -265,7 +265,8 @@ static enum outcome check_set(struct plan *plan, const struct metadata_super *su
 {
 	const char *path = plan->devices[PLAN_METADATA].path, *kind = plan->kind->name;
 	bool primary = plan->kind->mode == MODE_PRIMARY;
-	char unit[SIZE_TEXT_BYTES], lacks[STALE_BYTES];
+	char unit[SIZE_TEXT_BYTES];
+	struct stale_note note;
 	enum outcome outcome;
 
 	if (super->primary != primary)
@@ -278,9 +279,9 @@ static enum outcome check_set(struct plan *plan, const struct metadata_super *su
 		return error(REFUSED, "metadata device %s: its %s has %s of %s; take that, or, if it is not needed any more, dmrepctl format %s",
 			     path, primary ? kind : "set", plan->kind->unit.plural,
 			     format_size(super->chunk_sectors * (u64)SECTOR_BYTES, unit), path);
-	if (strcmp(super->stage, "done") && find_stale_note(super->view, lacks))
+	if (strcmp(super->stage, "done") && find_stale_note(super->view, &note))
 		return error(REFUSED, "metadata device %s: it had failed, and does not have %s: with what it has, newer data would be overwritten; dmrepctl format --force %s, then it is a new one",
-			     path, lacks, path);
+			     path, note.what, path);
 	plan->comes_back = true;
 	/* The target has it come back under no other. */
 	if (super->view[0])

@@ -374,6 +374,23 @@ static void warn_of_config(const struct device *device, unsigned int place,
 	config_free(&config);
 }
 
+/*
+ * The same, with a note of what the metadata device lacks then. The note is kept before, for we
+ * may be killed, and the host may die, while the primary has the new table already.
+ */
+static enum outcome change_table_with_note(const struct device *device, const char *text,
+					   const char *what, const struct stale_note *before)
+{
+	char now[TABLE_BYTES];
+	enum outcome outcome;
+
+	keep_stale_note(device, what);
+	outcome = change_table(device, text, false);
+	if (outcome && !get_table(device, now, sizeof(now)) && strcmp(now, text))
+		restore_stale_note(device, before);
+	return outcome;
+}
+
 enum outcome swap_replica_command(const struct invocation *in)
 {
 	struct block_device replica;
@@ -381,6 +398,7 @@ enum outcome swap_replica_command(const struct invocation *in)
 	struct device device;
 	struct table table;
 	enum outcome outcome = get_primary(in, &device);
+	struct stale_note before;
 	bool insync, stale;
 
 	if (!outcome && device.status.stage == STAGE_DONE)
@@ -398,17 +416,26 @@ enum outcome swap_replica_command(const struct invocation *in)
 		return outcome;
 	insync = has_option(in, "insync");
 	new_table(&table, REPLICA, &replica, insync, text);
+	find_stale_note(device.uuid, &before);
+	stale = !insync && metadata_is(&device, "fail");
 	/* What the old way to the disk still has in a cache must not come after the new one's. */
-	outcome = change_table(&device, text, insync && !sync_is(&device, "degraded"));
+	if (stale)
+		outcome = change_table_with_note(&device, text, NEW_REPLICA, &before);
+	else
+		outcome = change_table(&device, text, insync && !sync_is(&device, "degraded"));
 	if (outcome)
 		return outcome;
 	warn_of_config(&device, REPLICA, &replica);
 	if (!refresh_device(&device))
 		return error(FAILED, "%s: it has been removed", device.name);
-	/* The new table may have repaired it. */
-	stale = !insync && metadata_is(&device, "fail");
-	if (stale)
+	/* The new table may have repaired it, or it has failed just now. */
+	if (stale && metadata_is(&device, "rw")) {
+		drop_stale_note(&device);
+		stale = false;
+	} else if (!stale && !insync && metadata_is(&device, "fail")) {
 		keep_stale_note(&device, NEW_REPLICA);
+		stale = true;
+	}
 	if (!has_option(in, "no-wait") && !is_filter(&table) &&
 	    device.status.stage == STAGE_RUNNING)
 		outcome = follow_resync(&device, region_bytes(&table));
@@ -513,6 +540,7 @@ enum outcome abandon_metadata_command(const struct invocation *in)
 {
 	struct device device;
 	enum outcome outcome = get_primary_with_metadata(in, &device);
+	struct stale_note before;
 	unsigned int i;
 
 	if (!outcome && device.status.stage != STAGE_RUNNING)
@@ -524,10 +552,11 @@ enum outcome abandon_metadata_command(const struct invocation *in)
 	if (outcome)
 		return outcome;
 	/* Before, for the host may die at any moment. */
+	find_stale_note(device.uuid, &before);
 	keep_stale_note(&device, LATEST_WRITES);
 	outcome = send_message(&device, "abandon_metadata", NULL, 0);
 	if (outcome) {
-		drop_stale_note(&device);
+		restore_stale_note(&device, &before);
 		return outcome;
 	}
 	for (i = 0; i < TELL_TRIES && refresh_device(&device) &&

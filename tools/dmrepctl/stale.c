@@ -65,18 +65,27 @@ void drop_stale_note(const struct device *device)
 		unlink(path);
 }
 
-bool find_stale_note(const char *uuid, char what[STALE_BYTES])
+void restore_stale_note(const struct device *device, const struct stale_note *before)
+{
+	if (before->what[0])
+		keep_stale_note(device, before->what);
+	else
+		drop_stale_note(device);
+}
+
+bool find_stale_note(const char *uuid, struct stale_note *note)
 {
 	char path[PATH_MAX];
 	FILE *file;
 
+	memset(note, 0, sizeof(*note));
 	if (!note_path(uuid, path))
 		return false;
 	file = fopen(path, "re");
 	if (!file)
 		return false;
-	if (!fgets(what, STALE_BYTES, file))
-		snprintf(what, STALE_BYTES, "something");
+	if (!fgets(note->what, sizeof(note->what), file))
+		snprintf(note->what, sizeof(note->what), "something");
 	fclose(file);
 	return true;
 }

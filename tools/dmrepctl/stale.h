@@ -10,8 +10,15 @@
 
 #define STALE_BYTES	128
 
+struct stale_note {
+	char what[STALE_BYTES];	/* that the metadata device lacks; "": there is no note */
+};
+
 /* Its metadata device has failed, and does not have @what: keep a note. */
 void keep_stale_note(const struct device *device, const char *what);
+
+/* Have the note that there was before, or none, in place of one that need not be kept. */
+void restore_stale_note(const struct device *device, const struct stale_note *before);
 
 /* Its metadata device has everything again. */
 void drop_stale_note(const struct device *device);
@@ -22,7 +29,7 @@ enum outcome error_stale(const struct device *device, const char *what);
 /* Of a view that has failed over, or is done: whether its metadata device has that. */
 enum outcome check_recorded(const struct device *device);
 
-/* Whether there is a note on what was of this UUID; @what it is that the metadata lacks. */
-bool find_stale_note(const char *uuid, char what[STALE_BYTES]);
+/* Whether there is a note on what was of this UUID. */
+bool find_stale_note(const char *uuid, struct stale_note *note);
 
 #endif
