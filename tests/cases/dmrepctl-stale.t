@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 300
+# timeout: 500
 #
 # A metadata device that failed and works again: dmrepctl says what it could not record, and
 # up and create do not believe it, for newer data would be overwritten.
@@ -129,6 +129,7 @@ dd if=/dev/zero of=$M2 bs=4k count=1 oflag=direct status=none
 primary
 says 1 "dmrepctl: p: metadata device $M could not take over: the metadata mode is fail; dmesg says why" \
 	swap-metadata p $M
+is "$(cat "/var/lib/dm-replication/stale-metadata/$(dm_column p uuid)" 2> /dev/null)" "" "no note is kept"
 fill $M2 0x99 0 4k
 says 3 "dmrepctl: metadata device $M2: it is not new; dmrepctl format $M2 makes it so" swap-metadata p $M2
 says 0 "" format --force $M2
@@ -152,6 +153,37 @@ ok "a write" fill /dev/mapper/p 0x45 0 4k
 says 0 "" remove p
 says 0 "" create primary p -l $S -r /dev/ram4 -m $M2
 is "$(status_field p 3)" insync "with which it comes back"
+says 0 "" remove p
+
+diag "the one that was replaced works again"
+# is_replaced OLD NEW: the old one is refused
+is_replaced() {
+	local uuid
+	uuid=$(dmrepctl dump "$2" | awk '$1 == "uuid" { print $2 }')
+	like "$uuid" "^[0-9a-f-]{36}$" "the new one has a UUID"
+	says 3 "dmrepctl: metadata device $1: it was replaced by the one with the UUID $uuid (dmrepctl dump shows it), and does not have what was written since: disks that differ would be called in sync; name that one, or dmrepctl format --force $1, then it is a new one" \
+		create primary p -l $S -r /dev/ram4 -m "$1" --force
+}
+dm_linear meta /dev/ram3
+is_replaced $M $M2
+says 0 "" create primary p -l $S -r /dev/ram4 -m $M2
+says 0 "" abandon-metadata p --yes
+says 0 "" remove p
+is_replaced $M $M2
+says 0 "" create primary p -l $S -r /dev/ram4 -m $M2
+says_like 0 "(p: copying .*)?p: in sync.*" resync p
+# as above
+sleep 12
+dm_error second
+eio "a write that has to be noted" pattern write /dev/mapper/p 0x44 0 4k
+says 0 "" format --force $M
+says 0 "dmrepctl: p: metadata device $M2, which it had, is out of date: dmrepctl format --force $M2 before it is used again" \
+	swap-metadata p $M
+says 0 "" remove p
+dm_linear second /dev/ram5
+is_replaced $M2 $M
+says 0 "" create primary p -l $S -r /dev/ram4 -m $M
+is "$(status_field p 3)" insync "the new one is believed"
 says 0 "" remove p
 
 diag "which works again when the primary gets another replica"
@@ -184,8 +216,10 @@ says 0 "dmrepctl: p: metadata device $M, which it had, is out of date: dmrepctl 
 	swap-metadata p $M2
 says 0 "" remove p
 says 0 "" create primary p -l $S -r /dev/ram4 -m $M2
-is "$(status_field p 3)" insync "with another one there is no note"
+is "$(status_field p 3)" insync "another one is believed"
 says 0 "" remove p
+dm_linear meta /dev/ram3
+is_replaced $M $M2
 
 diag "one that could be told"
 dm_linear meta /dev/ram3

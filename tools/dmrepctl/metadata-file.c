@@ -115,7 +115,7 @@ static bool possible(const struct super *super, u64 sectors, char *why, size_t l
 	return true;
 }
 
-static void format_uuid(const u8 *bytes, char text[37])
+static void format_uuid(const u8 *bytes, char text[METADATA_UUID_BYTES])
 {
 	unsigned int i, at = 0;
 

@@ -24,10 +24,12 @@ enum metadata_kind {
 	METADATA_UNREADABLE,
 };
 
+#define METADATA_UUID_BYTES	37	/* as text, with the zero behind it */
+
 struct metadata_super {
 	u32 version;
 	bool primary;		/* chunks are its regions, active's bit says: clean */
-	char uuid[37];
+	char uuid[METADATA_UUID_BYTES];
 	u64 len;		/* of the secondary or primary, sectors */
 	u64 epoch;
 	u32 chunk_sectors;

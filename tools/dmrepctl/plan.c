@@ -260,13 +260,27 @@ static void tell_of_length(const struct plan *plan)
 		disk->sectors, plan->name, format_size(plan->len * SECTOR_BYTES, keeps), plan->len);
 }
 
+/* What this host knows against it. */
+static enum outcome check_not_stale(const char *path, const struct metadata_super *super)
+{
+	struct stale_note note;
+
+	if (!strcmp(super->stage, "done") || !find_stale_note(super->view, &note) ||
+	    !strcmp(note.good, super->uuid))
+		return DONE;
+	if (note.good[0])
+		return error(REFUSED, "metadata device %s: it was replaced by the one with the UUID %s (dmrepctl dump shows it), and does not have %s: disks that differ would be called in sync; name that one, or dmrepctl format --force %s, then it is a new one",
+			     path, note.good, note.what, path);
+	return error(REFUSED, "metadata device %s: it had failed, and does not have %s: with what it has, newer data would be overwritten; dmrepctl format --force %s, then it is a new one",
+		     path, note.what, path);
+}
+
 /* What was there is of this kind and size and with these chunks, or another one's. */
 static enum outcome check_set(struct plan *plan, const struct metadata_super *super)
 {
 	const char *path = plan->devices[PLAN_METADATA].path, *kind = plan->kind->name;
 	bool primary = plan->kind->mode == MODE_PRIMARY;
 	char unit[SIZE_TEXT_BYTES];
-	struct stale_note note;
 	enum outcome outcome;
 
 	if (super->primary != primary)
@@ -279,9 +293,9 @@ static enum outcome check_set(struct plan *plan, const struct metadata_super *su
 		return error(REFUSED, "metadata device %s: its %s has %s of %s; take that, or, if it is not needed any more, dmrepctl format %s",
 			     path, primary ? kind : "set", plan->kind->unit.plural,
 			     format_size(super->chunk_sectors * (u64)SECTOR_BYTES, unit), path);
-	if (strcmp(super->stage, "done") && find_stale_note(super->view, &note))
-		return error(REFUSED, "metadata device %s: it had failed, and does not have %s: with what it has, newer data would be overwritten; dmrepctl format --force %s, then it is a new one",
-			     path, note.what, path);
+	outcome = check_not_stale(path, super);
+	if (outcome)
+		return outcome;
 	plan->comes_back = true;
 	/* The target has it come back under no other. */
 	if (super->view[0])

@@ -29,10 +29,6 @@
 
 #define MAX_WORDS	32
 
-/* What a metadata device may lack. */
-#define NEW_REPLICA	"the new replica"
-#define LATEST_WRITES	"what was written since"
-
 /* So often it is looked whether an abandoned metadata device could be told. */
 #define TELL_TRIES	20
 #define TELL_INTERVAL	100000	/* microseconds */
@@ -430,7 +426,7 @@ enum outcome swap_replica_command(const struct invocation *in)
 		return error(FAILED, "%s: it has been removed", device.name);
 	/* The new table may have repaired it, or it has failed just now. */
 	if (stale && metadata_is(&device, "rw")) {
-		drop_stale_note(&device);
+		settle_stale_note(&device, &before, false);
 		stale = false;
 	} else if (!stale && !insync && metadata_is(&device, "fail")) {
 		keep_stale_note(&device, NEW_REPLICA);
@@ -494,6 +490,29 @@ static void warn_of_old_metadata(const struct device *device, const char *number
 		device->name, path, path);
 }
 
+/*
+ * Nobody knows the UUID of the new one's superblock before it is written, so until then the note
+ * is on all that the primary has had.
+ */
+static enum outcome use_metadata(struct device *device, const char *text, bool replaced)
+{
+	struct stale_note before;
+	enum outcome outcome;
+
+	find_stale_note(device->uuid, &before);
+	outcome = change_table_with_note(device, text, LATEST_WRITES, &before);
+	if (outcome)
+		return outcome;
+	if (!refresh_device(device))
+		return error(FAILED, "%s: it has been removed", device->name);
+	if (metadata_is(device, "rw"))
+		settle_stale_note(device, &before, replaced);
+	else if (metadata_is(device, "fail"))
+		/* Nothing is written to a region that the old one calls clean. */
+		restore_stale_note(device, &before);
+	return DONE;
+}
+
 enum outcome swap_metadata_command(const struct invocation *in)
 {
 	struct block_device metadata;
@@ -521,16 +540,13 @@ enum outcome swap_metadata_command(const struct invocation *in)
 	if (outcome)
 		return outcome;
 	new_table(&table, METADATA, &metadata, false, text);
-	outcome = change_table(&device, text, false);
+	outcome = use_metadata(&device, text, !same);
 	if (outcome)
 		return outcome;
 	warn_of_config(&device, METADATA, &metadata);
-	if (!refresh_device(&device))
-		return error(FAILED, "%s: it has been removed", device.name);
 	if (!metadata_is(&device, "rw"))
 		return error(FAILED, "%s: metadata device %s could not take over: the metadata mode is %s; dmesg says why",
 			     device.name, metadata.path, device.status.metadata);
-	drop_stale_note(&device);
 	if (!same)
 		warn_of_old_metadata(&device, table.words[METADATA]);
 	return DONE;
@@ -564,7 +580,7 @@ enum outcome abandon_metadata_command(const struct invocation *in)
 		usleep(TELL_INTERVAL);
 	/* That was asked for, so it is no failure. */
 	if (metadata_is(&device, "off"))
-		drop_stale_note(&device);
+		restore_stale_note(&device, &before);
 	else
 		error_stale(&device, LATEST_WRITES);
 	return DONE;

@@ -8,10 +8,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "signature.h"
 #include "stale.h"
 #include "use.h"
 
-/* A file for each, with dm's UUID as its name. A new set has a new one. */
+/*
+ * A file for each, with dm's UUID as its name. A new set has a new one. It has a line of what
+ * the metadata lacks; and in a second line, if there is one that does not, the UUID of that.
+ */
 #define STATE_DIRECTORY	"/var/lib/dm-replication"
 #define NOTES		STATE_DIRECTORY "/stale-metadata"
 
@@ -42,22 +46,32 @@ static bool write_durably(const char *path, const char *text)
 	return good;
 }
 
-void keep_stale_note(const struct device *device, const char *what)
+/* False, with errno: it is not kept. */
+static bool write_note(const struct device *device, const struct stale_note *note)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], text[sizeof(*note) + 2];
 
 	errno = EINVAL;
-	if (note_path(device->uuid, path)) {
-		mkdir(STATE_DIRECTORY, 0755);
-		mkdir(NOTES, 0755);
-		if (write_durably(path, what))
-			return;
-	}
+	if (!note_path(device->uuid, path))
+		return false;
+	mkdir(STATE_DIRECTORY, 0755);
+	mkdir(NOTES, 0755);
+	snprintf(text, sizeof(text), "%s%s%s", note->what, note->good[0] ? "\n" : "", note->good);
+	return write_durably(path, text);
+}
+
+void keep_stale_note(const struct device *device, const char *what)
+{
+	struct stale_note note = { 0 };
+
+	snprintf(note.what, sizeof(note.what), "%s", what);
+	if (write_note(device, &note))
+		return;
 	warning("%s: dmrepctl up will not know that the metadata device lacks %s: no note can be kept in %s: %s",
 		device->name, what, NOTES, strerror(errno));
 }
 
-void drop_stale_note(const struct device *device)
+static void drop_note(const struct device *device)
 {
 	char path[PATH_MAX];
 
@@ -65,12 +79,64 @@ void drop_stale_note(const struct device *device)
 		unlink(path);
 }
 
+/* The note refuses more than it should, which is better than less. */
+static void warn_of_refusal(const struct device *device, const char *why)
+{
+	warning("%s: dmrepctl up will refuse its metadata device, although that lacks nothing: the note in %s cannot be changed: %s",
+		device->name, NOTES, why);
+}
+
 void restore_stale_note(const struct device *device, const struct stale_note *before)
 {
-	if (before->what[0])
-		keep_stale_note(device, before->what);
-	else
-		drop_stale_note(device);
+	if (!before->what[0])
+		drop_note(device);
+	else if (!write_note(device, before))
+		warn_of_refusal(device, strerror(errno));
+}
+
+static void metadata_path(const struct device *device, char *path, size_t len)
+{
+	char table[TABLE_BYTES] = "";
+	u32 major, minor;
+
+	snprintf(path, len, "DEVICE");
+	get_table(device, table, sizeof(table));
+	if (sscanf(table, "%*s %u:%u", &major, &minor) == 2)
+		device_path(major, minor, path, len);
+}
+
+/* Of the superblock that its metadata device has now. */
+static bool read_uuid(const struct device *device, char uuid[METADATA_UUID_BYTES], char *why,
+		      size_t len)
+{
+	struct block_device metadata;
+	struct metadata_super super;
+	char path[256];
+
+	metadata_path(device, path, sizeof(path));
+	snprintf(why, len, "it has no metadata");
+	if (look_at_device("metadata", path, &metadata) ||
+	    look_at_metadata(&metadata, &super, why, len) != METADATA_SET)
+		return false;
+	snprintf(uuid, METADATA_UUID_BYTES, "%s", super.uuid);
+	return true;
+}
+
+void settle_stale_note(const struct device *device, const struct stale_note *before,
+		       bool replaced)
+{
+	struct stale_note note = { .what = LATEST_WRITES };
+	char why[256];
+
+	/* Before the start no metadata device has anything, and nothing has been written. */
+	if (device->status.stage == STAGE_NONE || (!replaced && !before->what[0]))
+		drop_note(device);
+	else if (!device->uuid[0])
+		return;
+	else if (!read_uuid(device, note.good, why, sizeof(why)))
+		warn_of_refusal(device, why);
+	else if (!write_note(device, &note))
+		warn_of_refusal(device, strerror(errno));
 }
 
 bool find_stale_note(const char *uuid, struct stale_note *note)
@@ -86,18 +152,18 @@ bool find_stale_note(const char *uuid, struct stale_note *note)
 		return false;
 	if (!fgets(note->what, sizeof(note->what), file))
 		snprintf(note->what, sizeof(note->what), "something");
+	else if (!fgets(note->good, sizeof(note->good), file))
+		note->good[0] = '\0';
 	fclose(file);
+	note->what[strcspn(note->what, "\n")] = '\0';
 	return true;
 }
 
 enum outcome error_stale(const struct device *device, const char *what)
 {
-	char table[TABLE_BYTES] = "", path[256] = "DEVICE";
-	u32 major, minor;
+	char path[256];
 
-	get_table(device, table, sizeof(table));
-	if (sscanf(table, "%*s %u:%u", &major, &minor) == 2)
-		device_path(major, minor, path, sizeof(path));
+	metadata_path(device, path, sizeof(path));
 	return error(FAILED, "%s: its metadata device %s has failed, and does not have %s. Before %s is made again, zero that device: dmrepctl format --force %s. Otherwise the next start believes what the device had before, and newer data is overwritten",
 		     device->name, path, what, device->name, path);
 }
