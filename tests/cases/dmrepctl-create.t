@@ -266,6 +266,19 @@ says_like 2 "dmrepctl: a/b: a device's name has .*" create secondary a/b -m none
 says_like 2 "dmrepctl: : a device's name has .*" create secondary "" -m none
 says 2 "dmrepctl: $A: it is given twice, as active and as hidden; they are different devices" \
 	create secondary view -s $S -a $A -H $A -m none
+truncate -s 32M "$scratch/file"
+one=$(losetup --find --show "$scratch/file")
+two=$(losetup --find --show "$scratch/file")
+says 2 "dmrepctl: active device $one and hidden device $two: they are loop devices of the same part of one file; each needs a file of its own" \
+	create secondary view -s $S -a "$one" -H "$two" -m none
+losetup -d "$one"
+losetup -d "$two"
+one=$(losetup --find --show --sizelimit 16M "$scratch/file")
+two=$(losetup --find --show --offset 16M "$scratch/file")
+says_like 0 "0 [0-9]+ replication secondary .*" \
+	create secondary view -s $S -a "$one" -H "$two" -m none --force --dry-run
+losetup -d "$one"
+losetup -d "$two"
 says 1 "dmrepctl: active device /dev/x: it cannot be opened: No such file or directory" \
 	create secondary view -s $S -a /dev/x -H $H -m none
 says_like 1 "dmrepctl: active device /dev/null: it is no block device.*" \

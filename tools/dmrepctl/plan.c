@@ -122,17 +122,29 @@ enum outcome plan_parse(const struct invocation *in, const struct plan_kind *kin
  * The devices
  */
 
+static enum outcome check_two(const struct block_device *a, const struct block_device *b)
+{
+	if (!a->path || !b->path)
+		return DONE;
+	if (a->major == b->major && a->minor == b->minor)
+		return error(WRONG_USAGE, "%s: it is given twice, as %s and as %s; they are different devices",
+			     a->path, b->role, a->role);
+	if (share_file(a, b))
+		return error(WRONG_USAGE, "%s device %s and %s device %s: they are loop devices of the same part of one file; each needs a file of its own",
+			     b->role, b->path, a->role, a->path);
+	return DONE;
+}
+
 /* Each of them but once. */
 static enum outcome check_different(const struct plan *plan)
 {
 	const struct block_device *a, *b;
+	enum outcome outcome = DONE;
 
 	for (a = plan->devices; a < plan->devices + plan->kind->nr_devices; a++)
-		for (b = plan->devices; b < a; b++)
-			if (a->path && b->path && a->major == b->major && a->minor == b->minor)
-				return error(WRONG_USAGE, "%s: it is given twice, as %s and as %s; they are different devices",
-					     a->path, b->role, a->role);
-	return DONE;
+		for (b = plan->devices; !outcome && b < a; b++)
+			outcome = check_two(a, b);
+	return outcome;
 }
 
 const struct block_device *plan_disk(const struct plan *plan)

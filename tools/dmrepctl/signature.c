@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/loop.h>
 #include <linux/major.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +46,26 @@ enum outcome look_at_device(const char *role, const char *path, struct block_dev
 	device->minor = minor(st.st_rdev);
 	device->sectors = bytes / SECTOR_BYTES;
 	return outcome;
+}
+
+static bool get_loop(const struct block_device *device, struct loop_info64 *loop)
+{
+	int fd = device->major == LOOP_MAJOR ? open(device->path, O_RDONLY | O_CLOEXEC) : -1;
+	bool good = fd >= 0 && !ioctl(fd, LOOP_GET_STATUS64, loop);
+
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
+bool share_file(const struct block_device *a, const struct block_device *b)
+{
+	struct loop_info64 x, y;
+
+	return get_loop(a, &x) && get_loop(b, &y) &&
+		x.lo_device == y.lo_device && x.lo_inode == y.lo_inode &&
+		x.lo_offset < y.lo_offset + b->sectors * SECTOR_BYTES &&
+		y.lo_offset < x.lo_offset + a->sectors * SECTOR_BYTES;
 }
 
 void warn_of_cache(const struct block_device *device)

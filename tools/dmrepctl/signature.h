@@ -18,6 +18,9 @@ struct block_device {
 /* Find out what there is to know. It is an error if it is no block device. */
 enum outcome look_at_device(const char *role, const char *path, struct block_device *device);
 
+/* Whether both are loop devices of one file, and what they have of it overlaps. */
+bool share_file(const struct block_device *a, const struct block_device *b);
+
 /* An NBD device that takes no flushes may be a server with a cache, and then none is durable. */
 void warn_of_cache(const struct block_device *device);
 
