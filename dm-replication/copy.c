@@ -76,8 +76,9 @@ struct repl_copy {
 	sector_t at, run_end;		/* between these is still to be copied */
 	unsigned int chunk;		/* where to look for the next run */
 	unsigned int busy;		/* copies at work */
-	bool empty;			/* not begun: there is nothing to copy after all */
-	bool spread;			/* not begun: there is work for more than one */
+	bool begins;			/* the work begins it: there is something for more
+					 * than one, or nothing after all
+					 */
 	blk_status_t read_error, write_error;	/* the first of each */
 
 	/* The part. */
@@ -198,7 +199,7 @@ static void borrow_pages(struct repl_copy *copy, unsigned int wanted)
 	struct repl_set *rs = copy->rs;
 	unsigned int n;
 
-	if (likely(wanted <= copy->nr_pages))
+	if (wanted <= copy->nr_pages)
 		return;
 	spin_lock_irq(&rs->wait_lock);
 	n = min(wanted - copy->nr_pages, rs->nr_spare_pages);
@@ -571,11 +572,11 @@ static void probe_is_read(struct repl_copy *copy)
 }
 
 /*
- * A read of a part, or of a piece of it, has ended. What cannot be read at all is lost.
- * Returns whether the part is there; if not either a piece is being read, or @error says
- * why the job fails.
+ * A read of a part has failed, or one of a piece of it has ended. What cannot be read at
+ * all is lost. Returns whether the part is there; if not either a piece is being read, or
+ * @error says why the job fails.
  */
-static bool part_is_read(struct repl_copy *copy, blk_status_t *error)
+static bool piece_is_read(struct repl_copy *copy, blk_status_t *error)
 {
 	unsigned int block = bdev_logical_block_size(copy->rs->bdev[copy->from]) >> SECTOR_SHIFT;
 
@@ -594,6 +595,12 @@ static bool part_is_read(struct repl_copy *copy, blk_status_t *error)
 		return true;
 	read_next_piece(copy, block);
 	return false;
+}
+
+/* A read has ended: as piece_is_read(), but in most cases the part has been read at once. */
+static bool part_is_read(struct repl_copy *copy, blk_status_t *error)
+{
+	return likely(!*error && !copy->in_pieces) || piece_is_read(copy, error);
 }
 
 /* Find the next run of a job. */
@@ -622,7 +629,7 @@ static bool next_run(struct repl_copy *job)
 /* The merge leaves out what is lost: the next such sector of the present run. */
 static sector_t next_lost(struct repl_copy *job)
 {
-	if (job->to != REPL_SECONDARY || !repl_has_lost(job->rs))
+	if (!repl_has_lost(job->rs) || job->to != REPL_SECONDARY)
 		return job->run_end;
 	return repl_lost_find(job->rs, job->run_dev, job->at, job->run_end);
 }
@@ -646,7 +653,8 @@ static void skip_lost(struct repl_copy *job)
 static bool job_more(struct repl_copy *job)
 {
 	do {
-		skip_lost(job);
+		if (repl_has_lost(job->rs))
+			skip_lost(job);
 		if (job->at < job->run_end)
 			return true;
 	} while (next_run(job));
@@ -657,10 +665,12 @@ static bool job_more(struct repl_copy *job)
 static void cut_part(struct repl_copy *copy)
 {
 	struct repl_copy *job = copy->job;
-	sector_t most;
+	sector_t most = copy->nr_pages << PAGE_SECTORS_SHIFT;
 
-	borrow_pages(copy, pages_wanted(job));
-	most = copy->nr_pages << PAGE_SECTORS_SHIFT;
+	if (unlikely(job->run_end - job->at > most)) {
+		borrow_pages(copy, pages_wanted(job));
+		most = copy->nr_pages << PAGE_SECTORS_SHIFT;
+	}
 	copy->from = job->run_dev;
 	copy->sector = job->at;
 	copy->sectors = min(next_lost(job) - job->at, most);
@@ -677,7 +687,6 @@ static void job_spread(struct repl_copy *job)
 {
 	struct repl_copy *copy;
 
-	job->spread = false;
 	read_part(job);
 	while (job->busy < REPL_JOB_COPIES && job_more(job)) {
 		copy = get_more(job);
@@ -716,11 +725,12 @@ void repl_copy_start(struct repl_copy *job, struct repl_io *io, enum repl_dev to
 	job->busy = 1;
 	job->read_error = BLK_STS_OK;
 	job->write_error = BLK_STS_OK;
-	job->empty = !job_more(job);	/* it has by contract, but all may be lost */
-	if (!job->empty)
+	/* It has something by contract, but all may be lost. */
+	job->sectors = 0;
+	if (likely(job_more(job)))
 		cut_part(job);
-	job->spread = !job->empty && job_more(job);
-	if (job->spread || job->empty)
+	job->begins = !job->sectors || job_more(job);
+	if (unlikely(job->begins))
 		hand_over(job);
 	else
 		read_part(job);
@@ -744,6 +754,24 @@ static void copy_end(struct repl_copy *copy)
 	fn(io, read_error, write_error);
 }
 
+static void note_error(struct repl_copy *job, bool read, blk_status_t error)
+{
+	if (read && !job->read_error)
+		job->read_error = error;
+	else if (!read && !job->write_error)
+		job->write_error = error;
+}
+
+/* A job that its starter could not begin with a read. */
+static void job_begin(struct repl_copy *job)
+{
+	job->begins = false;
+	if (job->sectors)
+		job_spread(job);
+	else
+		copy_end(job);
+}
+
 /* A part is read, or written. */
 static void copy_step(struct repl_copy *copy)
 {
@@ -760,10 +788,8 @@ static void copy_step(struct repl_copy *copy)
 		write_part(copy);
 		return;
 	}
-	if (error && read && !job->read_error)
-		job->read_error = error;
-	else if (error && !read && !job->write_error)
-		job->write_error = error;
+	if (unlikely(error))
+		note_error(job, read, error);
 
 	if (job->read_error || job->write_error) {
 		copy_end(copy);
@@ -799,14 +825,10 @@ void repl_copy_work(struct work_struct *work)
 	list = llist_reverse_order(llist_del_all(&rs->done_copies));
 	blk_start_plug(&plug);
 	llist_for_each_entry_safe(copy, next, list, done) {
-		if (copy->empty) {
-			copy->empty = false;
-			copy_end(copy);
-		} else if (copy->spread) {
-			job_spread(copy);
-		} else {
+		if (unlikely(copy->begins))
+			job_begin(copy);
+		else
 			copy_step(copy);
-		}
 	}
 	blk_finish_plug(&plug);
 }
