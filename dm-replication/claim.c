@@ -20,23 +20,22 @@
  * An io that waits owns no claim (but for MERGE), so nobody waits for it, and
  * every claim is given back by the completion of I/O to other devices: no cycle.
  * Who has a copy (copy.c) waits for such I/O alone.
- * What waited starts afresh when its blocker is done, from a worker; nothing
- * polls.
+ * What waited starts afresh when its blocker is done, from a work of its own lane;
+ * nothing polls.
  */
 #include "replication.h"
 
 /**
  * repl_io_init - prepare an io
  * @io: the io
- * @rs: its set
- * @gate: its face's; NULL for the merge
+ * @lane: its user's
  * @ti: its face's target; NULL for the merge
  * @resume: what goes on with it after a wait, in process context
  *
  * Context: any.
  */
-void repl_io_init(struct repl_io *io, struct repl_set *rs, struct repl_gate *gate,
-		  struct dm_target *ti, void (*resume)(struct repl_io *io))
+void repl_io_init(struct repl_io *io, struct repl_lane *lane, struct dm_target *ti,
+		  void (*resume)(struct repl_io *io))
 {
 	io->claim = REPL_CLAIM_NONE;
 	io->dev = REPL_NOWHERE;
@@ -46,8 +45,9 @@ void repl_io_init(struct repl_io *io, struct repl_set *rs, struct repl_gate *gat
 	io->fua = false;
 	io->flush_both = false;
 	io->end_sector = 0;
-	io->rs = rs;
-	io->gate = gate;
+	io->rs = lane->rs;
+	io->lane = lane;
+	io->gate = lane->gate;
 	io->ti = ti;
 	io->resume = resume;
 }
@@ -74,6 +74,18 @@ void repl_io_claim(struct repl_io *io, enum repl_claim claim,
 	hlist_add_head(&io->node, &r->claims);
 }
 
+/* wait_lock held. An io that is on no list of those that wait, but may be held, goes on. */
+static void run(struct repl_io *io)
+{
+	struct repl_lane *lane = io->lane;
+
+	lockdep_assert_held(&lane->rs->wait_lock);
+	/* If there are others, the work has yet to come to them. */
+	if (list_empty(&lane->runnable))
+		queue_work(lane->rs->wq, &lane->run_work);
+	list_add_tail(&io->wait, &lane->runnable);
+}
+
 /**
  * repl_io_release_locked - give a claim back, and let those go who wait for it
  * @io: the io
@@ -83,6 +95,7 @@ void repl_io_claim(struct repl_io *io, enum repl_claim claim,
 void repl_io_release_locked(struct repl_io *io)
 {
 	struct repl_set *rs = io->rs;
+	struct repl_io *waiter, *next;
 
 	lockdep_assert_held(&io->region->lock);
 	hlist_del(&io->node);
@@ -94,9 +107,11 @@ void repl_io_release_locked(struct repl_io *io)
 	if (likely(list_empty_careful(&io->waiters)))
 		return;
 	spin_lock(&rs->wait_lock);
-	list_splice_tail_init(&io->waiters, &rs->runnable);
+	list_for_each_entry_safe(waiter, next, &io->waiters, wait) {
+		list_del(&waiter->wait);
+		run(waiter);
+	}
 	spin_unlock(&rs->wait_lock);
-	queue_work(rs->wq, &rs->run_work);
 }
 
 /**
@@ -147,7 +162,7 @@ static bool is_requeued(struct repl_io *io)
 /**
  * repl_io_wait_locked - put an io on a list of those that wait
  * @io: who waits; not to be touched any more once the lock is dropped
- * @where: the list
+ * @where: the list, or on it whom it comes before
  *
  * In a noflush suspend of its face it does not wait, but goes on at once, which gives
  * it back to dm: repl_io_requeue() has been here, and does not come again.
@@ -160,12 +175,11 @@ void repl_io_wait_locked(struct repl_io *io, struct list_head *where)
 
 	lockdep_assert_held(&rs->wait_lock);
 	io->mapping = false;
-	if (unlikely(is_requeued(io))) {
-		where = &rs->runnable;
-		queue_work(rs->wq, &rs->run_work);
-	}
-	list_add_tail(&io->wait, where);
 	list_add_tail(&io->held, &rs->held);
+	if (unlikely(is_requeued(io)))
+		run(io);
+	else
+		list_add_tail(&io->wait, where);
 }
 
 /**
@@ -196,9 +210,10 @@ void repl_io_resume(struct repl_io *io)
 	unsigned long flags;
 
 	spin_lock_irqsave(&rs->wait_lock, flags);
-	repl_io_wait_locked(io, &rs->runnable);
+	io->mapping = false;
+	list_add_tail(&io->held, &rs->held);
+	run(io);
 	spin_unlock_irqrestore(&rs->wait_lock, flags);
-	queue_work(rs->wq, &rs->run_work);
 }
 
 /**
@@ -349,34 +364,36 @@ void repl_io_requeue(struct repl_face *face)
 	/* Who waits later sees this under the same lock. */
 	WRITE_ONCE(face->requeue, true);
 	list_for_each_entry(io, &rs->held, held)
-		if (io->ti == face->ti)
-			list_move_tail(&io->wait, &rs->runnable);
+		if (io->ti == face->ti) {
+			list_del(&io->wait);
+			run(io);
+		}
 	spin_unlock_irq(&rs->wait_lock);
-	queue_work(rs->wq, &rs->run_work);
 }
 
 /* Who goes on next; wait_lock held. */
-static struct repl_io *next_io(struct repl_set *rs)
+static struct repl_io *next_io(struct repl_lane *lane)
 {
-	struct repl_io *io = repl_copy_next(rs, list_empty(&rs->runnable));
+	struct repl_io *io = repl_copy_next(lane, list_empty(&lane->runnable));
 
-	return io ?: list_first_entry_or_null(&rs->runnable, struct repl_io, wait);
+	return io ?: list_first_entry_or_null(&lane->runnable, struct repl_io, wait);
 }
 
 /**
  * repl_run_work - go on with the ios that need not wait any more
- * @work: run_work of the set
+ * @work: run_work of a lane
  *
  * Context: may sleep; not for calling, but for queue_work() from any context.
  */
 void repl_run_work(struct work_struct *work)
 {
-	struct repl_set *rs = container_of(work, struct repl_set, run_work);
+	struct repl_lane *lane = container_of(work, struct repl_lane, run_work);
+	struct repl_set *rs = lane->rs;
 	struct repl_io *io;
 
 	for (;;) {
 		spin_lock_irq(&rs->wait_lock);
-		io = next_io(rs);
+		io = next_io(lane);
 		if (io) {
 			list_del(&io->wait);
 			list_del(&io->held);

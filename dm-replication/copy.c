@@ -14,7 +14,10 @@
  *
  * What an io has copied is a job. It begins with one copy, which carries it, and
  * takes more if it is long and nobody waits for them; each copies a part, then the
- * next. All but a job's start is done by one work, so it needs no lock.
+ * next. All but a job's start is done by one work, that of its lane, so it needs no lock.
+ *
+ * Each lane (struct repl_lane) has copies while it needs them, but leaves some for the
+ * others: whatever one waits for, the others go on.
  */
 #include <linux/bio.h>
 #include <linux/blk-cgroup.h>
@@ -27,6 +30,14 @@
 
 #define REPL_COPIES		32U
 #define REPL_COPY_PAGES		DIV_ROUND_UP(SZ_256K, PAGE_SIZE)
+
+/*
+ * What a lane leaves for the others: of the copies, and of the spare pages at most a part's.
+ * So much is there for each that is in use, for no more than two are: a failover has fenced
+ * the ingress before the merge begins.
+ */
+#define REPL_COPIES_KEPT	(REPL_COPIES / 4)
+#define REPL_LANE_COPIES	(REPL_COPIES - REPL_COPIES_KEPT)
 
 /* All copies of a set together have a 16th of its length, if not less than this. */
 #define REPL_COPIES_SHARE	16U
@@ -64,7 +75,8 @@ enum repl_trial {
 struct repl_copy {
 	struct repl_set *rs;
 	struct list_head free;		/* rs->free_copies; wait_lock */
-	struct llist_node done;		/* rs->done_copies; what the work is to look at */
+	struct repl_lane *lane;		/* that has it */
+	struct llist_node done;		/* lane->done_copies; what the work is to look at */
 	struct repl_copy *job;		/* for which it copies; the first one's is itself */
 
 	/* The job, in the first. */
@@ -139,6 +151,7 @@ int repl_copies_create(struct repl_set *rs)
 
 	rs->own_pages = total < REPL_COPIES * REPL_COPY_PAGES ? 1 : REPL_COPY_PAGES;
 	total -= REPL_COPIES * rs->own_pages;
+	rs->most_borrowed = total - min_t(unsigned int, total / 4, REPL_COPY_PAGES);
 	rs->spare_pages = kcalloc(total, sizeof(*rs->spare_pages), GFP_KERNEL);
 	rs->copies = kvcalloc(REPL_COPIES, sizeof(*rs->copies), GFP_KERNEL);
 	if (!rs->copies || !rs->spare_pages ||
@@ -173,23 +186,38 @@ void repl_copies_destroy(struct repl_set *rs)
 	kfree(rs->spare_pages);
 }
 
+/* wait_lock held. How many copies a lane may take. */
+static unsigned int free_copies(struct repl_lane *lane)
+{
+	return min(lane->rs->nr_free_copies, REPL_LANE_COPIES - lane->nr_copies);
+}
+
+/* wait_lock held. How many spare pages its copies may borrow. */
+static unsigned int free_pages_of(struct repl_lane *lane)
+{
+	return min(lane->rs->nr_spare_pages, lane->rs->most_borrowed - lane->nr_borrowed);
+}
+
 /*
  * wait_lock held; NULL: none is free, or the next one is somebody else's. @io: who asks
  * for its first; NULL for one more.
  */
-static struct repl_copy *take(struct repl_set *rs, struct repl_io *io)
+static struct repl_copy *take(struct repl_lane *lane, struct repl_io *io)
 {
+	struct repl_set *rs = lane->rs;
 	struct repl_copy *copy;
 
 	lockdep_assert_held(&rs->wait_lock);
-	if (rs->copy_turn ? rs->copy_turn != io : !list_empty(&rs->throttled))
+	if (lane->copy_turn ? lane->copy_turn != io : !list_empty(&lane->throttled))
 		return NULL;
-	copy = list_first_entry_or_null(&rs->free_copies, struct repl_copy, free);
-	if (copy) {
-		list_del(&copy->free);
-		rs->nr_free_copies--;
-		rs->copy_turn = NULL;
-	}
+	if (!free_copies(lane))
+		return NULL;
+	copy = list_first_entry(&rs->free_copies, struct repl_copy, free);
+	list_del(&copy->free);
+	copy->lane = lane;
+	rs->nr_free_copies--;
+	lane->nr_copies++;
+	lane->copy_turn = NULL;
 	return copy;
 }
 
@@ -202,8 +230,9 @@ static void borrow_pages(struct repl_copy *copy, unsigned int wanted)
 	if (wanted <= copy->nr_pages)
 		return;
 	spin_lock_irq(&rs->wait_lock);
-	n = min(wanted - copy->nr_pages, rs->nr_spare_pages);
+	n = min(wanted - copy->nr_pages, free_pages_of(copy->lane));
 	rs->nr_spare_pages -= n;
+	copy->lane->nr_borrowed += n;
 	memcpy(copy->pages + copy->nr_pages, rs->spare_pages + rs->nr_spare_pages,
 	       n * sizeof(*copy->pages));
 	spin_unlock_irq(&rs->wait_lock);
@@ -222,6 +251,7 @@ static void return_pages(struct repl_copy *copy)
 	memcpy(rs->spare_pages + rs->nr_spare_pages, copy->pages + rs->own_pages,
 	       n * sizeof(*copy->pages));
 	rs->nr_spare_pages += n;
+	copy->lane->nr_borrowed -= n;
 	copy->nr_pages = rs->own_pages;
 }
 
@@ -235,6 +265,7 @@ static void return_pages(struct repl_copy *copy)
  */
 struct repl_copy *repl_copy_get(struct repl_io *io)
 {
+	struct repl_lane *lane = io->lane;
 	struct repl_set *rs = io->rs;
 	struct repl_copy *copy;
 	unsigned long flags;
@@ -245,9 +276,11 @@ struct repl_copy *repl_copy_get(struct repl_io *io)
 		return NULL;
 	}
 	spin_lock_irqsave(&rs->wait_lock, flags);
-	copy = take(rs, io);
+	copy = take(lane, io);
+	/* If another lane has taken what it was resumed for, it is the next one again. */
 	if (!copy)
-		repl_io_wait_locked(io, &rs->throttled);
+		repl_io_wait_locked(io, lane->copy_turn == io ? lane->throttled.next :
+								&lane->throttled);
 	spin_unlock_irqrestore(&rs->wait_lock, flags);
 	return copy;
 }
@@ -268,31 +301,32 @@ struct repl_copy *repl_copy_turn(struct repl_io *io)
 	unsigned long flags;
 
 	spin_lock_irqsave(&rs->wait_lock, flags);
-	if (rs->copy_turn == io)
-		copy = take(rs, io);
+	if (io->lane->copy_turn == io)
+		copy = take(io->lane, io);
 	spin_unlock_irqrestore(&rs->wait_lock, flags);
 	return copy;
 }
 
 /**
  * repl_copy_next - whose turn is it to have a copy?
- * @rs: the set
+ * @lane: where it is asked
  * @any: it may be somebody's; false: it is nobody's for now
  *
  * The turn of the one before ends, whether it has taken a copy or found that it needs
  * none. So each copy that is free resumes one io, and none is left to somebody who
- * does not come. Nobody else can take what the next one is resumed for.
+ * does not come. Nobody else of the lane can take what the next one is resumed for.
  *
  * Context: the work that resumes ios; wait_lock held.
  * Return: the io that has waited longest, or NULL: none waits, or no copy is free.
  */
-struct repl_io *repl_copy_next(struct repl_set *rs, bool any)
+struct repl_io *repl_copy_next(struct repl_lane *lane, bool any)
 {
-	lockdep_assert_held(&rs->wait_lock);
-	rs->copy_turn = NULL;
-	if (any && rs->nr_free_copies)
-		rs->copy_turn = list_first_entry_or_null(&rs->throttled, struct repl_io, wait);
-	return rs->copy_turn;
+	lockdep_assert_held(&lane->rs->wait_lock);
+	lane->copy_turn = NULL;
+	if (any && free_copies(lane))
+		lane->copy_turn = list_first_entry_or_null(&lane->throttled, struct repl_io,
+							   wait);
+	return lane->copy_turn;
 }
 
 /* How many pages the next part of a job that has more would fill. */
@@ -310,29 +344,39 @@ static struct repl_copy *get_more(struct repl_copy *job)
 	struct repl_set *rs = job->rs;
 
 	spin_lock_irq(&rs->wait_lock);
-	if (pages_wanted(job) <= rs->own_pages + rs->nr_spare_pages)
-		copy = take(rs, NULL);
+	if (pages_wanted(job) <= rs->own_pages + free_pages_of(job->lane))
+		copy = take(job->lane, NULL);
 	spin_unlock_irq(&rs->wait_lock);
 	return copy;
+}
+
+/*
+ * wait_lock held. Whether a lane in which somebody waits for a copy is to take what is
+ * free. While one waits nobody else of the lane takes a copy, so it comes to this; and by
+ * so many at a time, for the work does not come for each. But a lane that has less than
+ * what is kept for it gets what there is, for the other one may hold the rest for long.
+ */
+static bool is_to_wake(struct repl_lane *lane)
+{
+	unsigned int n = free_copies(lane);
+
+	return n >= REPL_COPIES_TO_WAKE || (n && lane->nr_copies < REPL_COPIES_KEPT);
 }
 
 static void put(struct repl_copy *copy)
 {
 	struct repl_set *rs = copy->rs;
-	bool run;
+	struct repl_lane *lane;
 
 	spin_lock_irq(&rs->wait_lock);
 	return_pages(copy);
 	list_add(&copy->free, &rs->free_copies);
 	rs->nr_free_copies++;
-	/*
-	 * While one waits nobody else takes a copy, so it comes to this; and by so many
-	 * at a time, for the worker does not come for each.
-	 */
-	run = rs->nr_free_copies >= REPL_COPIES_TO_WAKE && !list_empty(&rs->throttled);
+	copy->lane->nr_copies--;
+	for (lane = rs->lane; lane < rs->lane + REPL_NR_USERS; lane++)
+		if (unlikely(!list_empty(&lane->throttled)) && is_to_wake(lane))
+			queue_work(rs->wq, &lane->run_work);
 	spin_unlock_irq(&rs->wait_lock);
-	if (run)
-		queue_work(rs->wq, &rs->run_work);
 }
 
 /*
@@ -341,11 +385,11 @@ static void put(struct repl_copy *copy)
  */
 static void hand_over(struct repl_copy *copy)
 {
-	struct repl_set *rs = copy->rs;
+	struct repl_lane *lane = copy->lane;
 
 	preempt_disable();	/* others rely on the first to come */
-	if (llist_add(&copy->done, &rs->done_copies))
-		queue_work(rs->wq, &rs->copy_work);
+	if (llist_add(&copy->done, &lane->done_copies))
+		queue_work(lane->rs->wq, &lane->copy_work);
 	preempt_enable();
 }
 
@@ -795,7 +839,7 @@ static void copy_step(struct repl_copy *copy)
 		copy_end(copy);
 	} else if (read) {
 		write_part(copy);
-	} else if (copy != job && !list_empty_careful(&job->rs->throttled)) {
+	} else if (copy != job && !list_empty_careful(&job->lane->throttled)) {
 		copy_end(copy);		/* others wait for their first */
 	} else if (!job_more(job)) {
 		copy_end(copy);
@@ -810,19 +854,19 @@ static void copy_step(struct repl_copy *copy)
 
 /**
  * repl_copy_work - go on with the copies that have read or written their part
- * @work: copy_work of the set
+ * @work: copy_work of a lane
  *
  * Context: may sleep; not for calling, but for queue_work().
  */
 void repl_copy_work(struct work_struct *work)
 {
-	struct repl_set *rs = container_of(work, struct repl_set, copy_work);
+	struct repl_lane *lane = container_of(work, struct repl_lane, copy_work);
 	struct repl_copy *copy, *next;
 	struct llist_node *list;
 	struct blk_plug plug;
 
 	/* Once, and not until it is empty: see hand_over(). */
-	list = llist_reverse_order(llist_del_all(&rs->done_copies));
+	list = llist_reverse_order(llist_del_all(&lane->done_copies));
 	blk_start_plug(&plug);
 	llist_for_each_entry_safe(copy, next, list, done) {
 		if (unlikely(copy->begins))

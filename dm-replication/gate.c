@@ -71,13 +71,17 @@ static int gate_close(struct repl_gate *gate, bool killable)
 	return r;
 }
 
-static void gate_open(struct repl_set *rs, struct repl_gate *gate)
+static void gate_open(struct repl_lane *lane)
 {
+	struct repl_gate *gate = lane->gate;
+	struct repl_set *rs = lane->rs;
+
 	/* Pairs with repl_gate_enter(): who sees it open sees the new stage. */
 	smp_store_release(&gate->closed, false);
 
 	spin_lock_irq(&rs->wait_lock);
-	list_splice_tail_init(&gate->held, &rs->runnable);
+	list_splice_tail_init(&gate->held, &lane->runnable);
+	queue_work(rs->wq, &lane->run_work);
 	spin_unlock_irq(&rs->wait_lock);
 }
 
@@ -174,19 +178,17 @@ int repl_quiesce_killable(struct repl_set *rs)
  */
 void repl_unquiesce_ingress(struct repl_set *rs)
 {
-	gate_open(rs, &rs->ingress_gate);
-	queue_work(rs->wq, &rs->run_work);
+	gate_open(&rs->lane[REPL_INGRESS]);
 }
 
 /**
- * repl_unquiesce - let I/O go on, the bios that wait in their order
+ * repl_unquiesce - let I/O go on, the bios of a face that wait in their order
  * @rs: the set
  *
  * Context: as repl_quiesce().
  */
 void repl_unquiesce(struct repl_set *rs)
 {
-	gate_open(rs, &rs->view_gate);
-	gate_open(rs, &rs->ingress_gate);
-	queue_work(rs->wq, &rs->run_work);
+	gate_open(&rs->lane[REPL_VIEW]);
+	gate_open(&rs->lane[REPL_INGRESS]);
 }

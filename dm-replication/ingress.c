@@ -177,7 +177,7 @@ static int ingress_map(struct dm_target *ti, struct bio *bio)
 	struct repl_set *rs = in->face.rs;
 	struct repl_io *io = repl_bio_io(bio);
 
-	repl_io_init(io, rs, &rs->ingress_gate, ti, ingress_resume_io);
+	repl_io_init(io, &rs->lane[REPL_INGRESS], ti, ingress_resume_io);
 	return repl_io_map(io, bio, ingress_route, repl_region_sectors(rs));
 }
 

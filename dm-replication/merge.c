@@ -179,7 +179,7 @@ void repl_merge_init(struct repl_set *rs)
 	init_waitqueue_head(&rs->merge.wait);
 	rs->merge.idle = true;
 	for (i = 0; i < REPL_MERGE_SLOTS; i++)
-		repl_io_init(&rs->merge.slot[i].io, rs, NULL, NULL, slot_resume);
+		repl_io_init(&rs->merge.slot[i].io, &rs->lane[REPL_MERGE], NULL, slot_resume);
 }
 
 /**

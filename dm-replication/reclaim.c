@@ -195,7 +195,7 @@ int repl_reclaim_create(struct repl_set *rs)
 
 	INIT_DELAYED_WORK(&rc->work, reclaim_work);
 	rc->paused = true;
-	repl_io_init(&rc->io, rs, NULL, NULL, NULL);
+	repl_io_init(&rc->io, &rs->lane[REPL_MERGE], NULL, NULL);	/* it never waits */
 	for (i = 0; i < REPL_NR_STORES; i++) {
 		rc->trim[i].used = kvcalloc(longs, sizeof(long), GFP_KERNEL);
 		rc->trim[i].stale = kvcalloc(longs, sizeof(long), GFP_KERNEL);

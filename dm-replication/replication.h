@@ -132,6 +132,7 @@ struct repl_io {
 	sector_t end_sector;		/* may write to lost sectors; else the end is 0 */
 
 	struct repl_set *rs;
+	struct repl_lane *lane;		/* its user's */
 	struct repl_gate *gate;		/* of the face; NULL for the merge */
 	struct dm_target *ti;		/* NULL for the merge */
 	void (*resume)(struct repl_io *io);	/* process context, may sleep */
@@ -164,6 +165,34 @@ struct repl_merge {
 	bool no_space;			/* because the secondary has none left */
 	bool idle;			/* paused or over: no slot is busy */
 	struct repl_merge_slot slot[REPL_MERGE_SLOTS];
+};
+
+/* Who uses a set. */
+enum repl_user {
+	REPL_VIEW,
+	REPL_INGRESS,
+	REPL_MERGE,
+	REPL_NR_USERS,
+};
+
+/*
+ * What is done for one user, and waits: each has works of its own. A device may make
+ * whoever submits to it wait, for a request that is free or by a throttle. That holds up
+ * the works of one user, and no other's.
+ */
+struct repl_lane {
+	struct repl_set *rs;		/* constant */
+	struct repl_gate *gate;		/* constant; of the face; NULL for the merge */
+
+	struct list_head runnable;	/* wait_lock; ios by wait: to go on */
+	struct work_struct run_work;	/* queued with wait_lock held */
+
+	struct list_head throttled;	/* wait_lock; ios by wait: no copy is free */
+	struct repl_io *copy_turn;	/* wait_lock; is resumed, and may take a free copy */
+	unsigned int nr_copies;		/* wait_lock; that it has */
+	unsigned int nr_borrowed;	/* wait_lock; spare pages that they have */
+	struct llist_head done_copies;	/* lock-free; struct repl_copy, by done */
+	struct work_struct copy_work;
 };
 
 /* What a store is to give back; see reclaim.c. */
@@ -234,18 +263,14 @@ struct repl_set {
 
 	spinlock_t wait_lock;		/* the lists of ios that wait */
 	struct list_head held;		/* wait_lock; all ios that wait, by held */
-	struct list_head throttled;	/* wait_lock; by wait: no copy is free */
-	struct list_head runnable;	/* wait_lock; by wait: to go on */
-	struct work_struct run_work;
+	struct repl_lane lane[REPL_NR_USERS];
 
 	struct list_head free_copies;	/* wait_lock; struct repl_copy, by free */
 	unsigned int nr_free_copies;	/* wait_lock */
-	struct repl_io *copy_turn;	/* wait_lock; is resumed, and may take one of them */
 	unsigned int own_pages;		/* of each copy; constant after creation */
+	unsigned int most_borrowed;	/* spare pages of a lane; constant after creation */
 	unsigned int nr_spare_pages;	/* wait_lock; that copies may borrow: */
 	struct page **spare_pages;	/* wait_lock */
-	struct llist_head done_copies;	/* lock-free; struct repl_copy, by done */
-	struct work_struct copy_work;
 
 	struct repl_merge merge;
 	struct repl_reclaim reclaim;
@@ -386,8 +411,8 @@ void repl_map_clear(struct repl_set *rs, struct repl_region *r,
 		    unsigned int first, unsigned int end);
 
 /* claim.c */
-void repl_io_init(struct repl_io *io, struct repl_set *rs, struct repl_gate *gate,
-		  struct dm_target *ti, void (*resume)(struct repl_io *io));
+void repl_io_init(struct repl_io *io, struct repl_lane *lane, struct dm_target *ti,
+		  void (*resume)(struct repl_io *io));
 void repl_io_claim(struct repl_io *io, enum repl_claim claim,
 		   struct repl_region *r, unsigned int first, unsigned int end);
 void repl_io_release_locked(struct repl_io *io);
@@ -416,7 +441,7 @@ int repl_copies_create(struct repl_set *rs);
 void repl_copies_destroy(struct repl_set *rs);
 struct repl_copy *repl_copy_get(struct repl_io *io);
 struct repl_copy *repl_copy_turn(struct repl_io *io);
-struct repl_io *repl_copy_next(struct repl_set *rs, bool any);
+struct repl_io *repl_copy_next(struct repl_lane *lane, bool any);
 void repl_copy_start(struct repl_copy *job, struct repl_io *io, enum repl_dev to,
 		     repl_next_run_fn next, repl_copied_fn fn);
 void repl_copy_work(struct work_struct *work);

@@ -38,6 +38,22 @@ static dev_t dev_nr(const struct dm_dev *dev)
 	return dev ? dev->bdev->bd_dev : 0;
 }
 
+static void init_lanes(struct repl_set *rs)
+{
+	struct repl_lane *lane;
+
+	for (lane = rs->lane; lane < rs->lane + REPL_NR_USERS; lane++) {
+		lane->rs = rs;
+		INIT_LIST_HEAD(&lane->runnable);
+		INIT_WORK(&lane->run_work, repl_run_work);
+		INIT_LIST_HEAD(&lane->throttled);
+		init_llist_head(&lane->done_copies);
+		INIT_WORK(&lane->copy_work, repl_copy_work);
+	}
+	rs->lane[REPL_VIEW].gate = &rs->view_gate;
+	rs->lane[REPL_INGRESS].gate = &rs->ingress_gate;
+}
+
 static void set_init(struct repl_set *rs, struct dm_target *ti,
 		     struct dm_dev *const dev[], u32 chunk_sectors)
 {
@@ -59,12 +75,8 @@ static void set_init(struct repl_set *rs, struct dm_target *ti,
 	INIT_LIST_HEAD(&rs->list);
 	spin_lock_init(&rs->wait_lock);
 	INIT_LIST_HEAD(&rs->held);
-	INIT_LIST_HEAD(&rs->throttled);
-	INIT_LIST_HEAD(&rs->runnable);
-	INIT_WORK(&rs->run_work, repl_run_work);
 	INIT_LIST_HEAD(&rs->free_copies);
-	init_llist_head(&rs->done_copies);
-	INIT_WORK(&rs->copy_work, repl_copy_work);
+	init_lanes(rs);
 	spin_lock_init(&rs->lost.lock);
 	mutex_init(&rs->admin);
 	mutex_init(&rs->faces_lock);

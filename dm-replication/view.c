@@ -316,7 +316,7 @@ static int view_map(struct dm_target *ti, struct bio *bio)
 	struct repl_io *io = repl_bio_io(bio);
 	bool by_chunk = bio_op(bio) != REQ_OP_DISCARD;
 
-	repl_io_init(io, rs, &rs->view_gate, ti, view_resume_io);
+	repl_io_init(io, &rs->lane[REPL_VIEW], ti, view_resume_io);
 	/* Now, for a disk without a cache has it taken off the bio. */
 	io->fua = rs->commit && bio->bi_opf & REQ_FUA;
 	return repl_io_map(io, bio, view_route,
