@@ -387,7 +387,7 @@ static int change_state(struct repl_pair *p, enum repl_stage stage, u64 epoch)
 	int r;
 
 	/* It may not even answer. */
-	if (mode_of(log) == LOG_ABANDONED)
+	if (mode_of(log) == LOG_FAIL || mode_of(log) == LOG_ABANDONED)
 		return -EIO;
 	mutex_lock(&log->lock);
 	r = write_state(log, &state);
@@ -414,16 +414,24 @@ int repl_log_stage(struct repl_pair *p, enum repl_stage stage)
  * repl_log_forget - no region is clean any more, durably
  * @p: the pair, of which no I/O is under way
  *
- * An operator who went on without the device knows that already.
+ * If the device cannot be told, this module remembers it, as long as it is loaded. An operator
+ * who went on without the device knows that already.
  *
  * Context: may sleep; p->admin held.
  * Return: 0 or -EIO.
  */
 int repl_log_forget(struct repl_pair *p)
 {
-	if (!p->log || !READ_ONCE(p->logging))
+	struct repl_log *log = p->log;
+	int r;
+
+	if (!log || !READ_ONCE(p->logging))
 		return 0;
-	return change_state(p, p->log->state.stage, p->log->state.epoch + 1);
+	r = change_state(p, log->state.stage, log->state.epoch + 1);
+	/* A device that was never formatted has no region that is clean. */
+	if (r && log->state.stage != REPL_NONE)
+		repl_stale_add(log->uuid, REPL_RUNNING);
+	return r;
 }
 
 /**

@@ -331,8 +331,8 @@ static void swap_replica(struct repl_pair *p, bool insync, bool swapped)
 	bool forgotten = !insync && !repl_log_forget(p);
 
 	if (!insync && !forgotten)
-		DMWARN("%s: a new replica is not recorded: zero the metadata before its next use",
-		       dm_device_name(p->md));
+		DMWARN("%s: %s", dm_device_name(p->md),
+		       "the metadata device cannot be told of the new replica: repair it by a reload, or zero its first 4 KiB before its next use");
 	spin_lock_irq(&p->lock);
 	/* What the old one had, it may not have had durably. */
 	if (insync)
@@ -616,8 +616,8 @@ static void table_del(struct repl_primary *table)
 	}
 	mutex_unlock(&p->tables_lock);
 	if (left && p->stage == REPL_RUNNING && repl_log_forget(p))
-		DMWARN("%s: another target is not recorded: zero the metadata before its next use",
-		       dm_device_name(p->md));
+		DMWARN("%s: %s", dm_device_name(p->md),
+		       "the metadata device cannot be told of the other target: repair it by a reload, or zero its first 4 KiB before its next use");
 	mutex_unlock(&p->admin);
 }
 

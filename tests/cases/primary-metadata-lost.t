@@ -74,11 +74,11 @@ differ() {
 	ok "a write that the replica does not get" fill $primary 0x13 "$1" 4k
 }
 
-# copied PATTERN DESCRIPTION: so many regions are, and then the legs are equal.
+# copied PATTERN DESCRIPTION [REPLICA]: so many regions are, and then the legs are equal.
 copied() {
 	like "$(dm_log)" "resync, was .*; $1 of 128 regions" "$2"
 	ok "in sync" wait_for 30 sync_is primary insync
-	ok "the legs are equal" equal /dev/ram0 /dev/ram1
+	ok "the legs are equal" equal /dev/ram0 "${3:-/dev/ram1}"
 	# So that all regions are clean: by itself that takes 10 s.
 	dmsetup suspend primary
 	dmsetup resume primary
@@ -305,6 +305,47 @@ dm_table primary "$(primary_table $other /dev/mapper/local /dev/mapper/spare $re
 ok "in sync" wait_for 30 sync_is primary insync
 is "$(mode)" rw "the metadata is in use"
 ok "the legs are equal" equal /dev/ram0 /dev/ram5
+dmsetup remove primary
+
+diag "another replica while it fails"
+lost
+dm_linear spare /dev/ram5
+fill /dev/ram5 0x99
+dm_log > /dev/null
+dm_table primary "$(primary_table $meta /dev/mapper/local /dev/mapper/spare $region)"
+like "$(dm_log)" "metadata device cannot be told of the new replica: .*zero its first 4 KiB" \
+	"the log says what to do"
+ok "in sync" wait_for 30 sync_is primary insync
+dmsetup remove primary
+dm_linear meta /dev/ram2
+fill /dev/ram5 0x99
+dm_log > /dev/null
+primary_create primary /dev/mapper/local /dev/mapper/spare $region
+copied 128 "the device is not believed at the next start" /dev/ram5
+dmsetup remove primary
+
+diag "another target while it fails"
+lost
+dm_log > /dev/null
+dm_table primary "0 16384 linear /dev/mapper/local 0"
+like "$(dm_log)" "metadata device cannot be told of the other target: .*zero its first 4 KiB" \
+	"the log says what to do"
+ok "a write" fill $primary 0x44 5M 1M
+dm_linear meta /dev/ram2
+begin
+copied 128 "the device is not believed by the next primary"
+
+diag "another replica, and then a reload that repairs"
+lost
+dm_table primary "$(primary_table $meta /dev/mapper/local /dev/mapper/spare $region)"
+dm_linear meta /dev/ram2
+dm_table primary "$(primary_table $meta /dev/mapper/local /dev/mapper/spare $region)"
+ok "in sync" wait_for 30 sync_is primary insync
+dmsetup suspend primary
+dmsetup resume primary
+dmsetup remove primary
+primary_create primary /dev/mapper/local /dev/mapper/spare $region
+status_is "running insync 0/128 rw -" "the device is believed again"
 dmsetup remove primary
 
 diag "a start that could not be recorded"
