@@ -22,6 +22,7 @@
 #include "primary.h"
 
 #define MAX_TELL_SECONDS	64U
+#define ANSWER_SECONDS		5U	/* all I/O of the primary stands still meanwhile */
 
 /* What the device is to the pair. The last two are an operator's word. */
 enum log_mode {
@@ -40,6 +41,9 @@ struct repl_log {
 	dev_t nr;			/* constant */
 	struct work_struct work;
 	struct delayed_work tell_work;
+	struct work_struct ask_work;	/* queued by who has p->admin */
+	struct completion answered;	/* of ask_work; done if it is not under way */
+	struct page *page;		/* ask_work's; constant */
 	struct list_head list;		/* p->tables_lock; p->logs */
 	unsigned int nr_tables;		/* p->tables_lock; that have it */
 	unsigned int nr_puts;		/* p->tables_lock; repl_log_put() is at work */
@@ -52,7 +56,7 @@ struct repl_log {
 	u32 nr_sectors;			/* constant */
 
 	struct mutex lock;		/* what follows; inside admin, outside p->lock */
-	struct block_device *bdev;	/* NULL: no table has it any more */
+	struct block_device *bdev;	/* NULL: no table has it any more; ask_work reads it */
 	struct repl_meta *meta;		/* NULL: no table has it */
 	struct repl_meta_state state;	/* as it is on the device */
 	bool distrusted;		/* what it says is too old, till the next commit */
@@ -369,6 +373,9 @@ int repl_log_sync(struct repl_pair *p)
 
 	if (!log || !READ_ONCE(p->logging))
 		return 0;
+	/* It may not even answer. */
+	if (mode_of(log) == LOG_FAIL)
+		return -EIO;
 	mutex_lock(&log->lock);
 	r = commit(log);
 	write_error(log);
@@ -586,6 +593,63 @@ int repl_log_abandon(struct repl_pair *p)
 }
 
 /*
+ * Whether it answers
+ */
+
+/* What comes back does not matter. Such a read and a flush are the first that others do. */
+static void ask_work(struct work_struct *work)
+{
+	struct repl_log *log = container_of(work, struct repl_log, ask_work);
+	struct bio_vec vec;
+	struct bio bio;
+
+	bio_init(&bio, log->bdev, &vec, 1, REQ_OP_READ | REQ_META);
+	__bio_add_page(&bio, log->page, REPL_META_BLOCK_BYTES, 0);
+	submit_bio_wait(&bio);
+	blkdev_issue_flush(log->bdev);
+	complete_all(&log->answered);
+}
+
+/*
+ * Does the device do any I/O within a time, be it that it fails it? Another attempt that is
+ * still under way says that it does not. p->admin held.
+ */
+static bool answers(struct repl_log *log)
+{
+	struct repl_pair *p = log->p;
+	bool asked;
+
+	/* repl_log_put() waits for what begins here. */
+	mutex_lock(&p->tables_lock);
+	asked = log->nr_tables && completion_done(&log->answered);
+	if (asked) {
+		reinit_completion(&log->answered);
+		queue_work(p->idle_wq, &log->ask_work);
+	}
+	mutex_unlock(&p->tables_lock);
+	return asked && wait_for_completion_timeout(&log->answered, ANSWER_SECONDS * HZ);
+}
+
+/*
+ * Lock it, if the device answers: neither with the lock held by somebody who waits for it, nor
+ * with us, may a resume wait for ever. p->admin held.
+ */
+static bool lock_if_it_answers(struct repl_log *log)
+{
+	unsigned int tries = 20;
+
+	while (!mutex_trylock(&log->lock)) {
+		if (!--tries)
+			return false;
+		msleep(50);
+	}
+	if (answers(log))
+		return true;
+	mutex_unlock(&log->lock);
+	return false;
+}
+
+/*
  * Coming and going
  */
 
@@ -632,11 +696,19 @@ static int load(struct repl_log *log, char *why, size_t len)
 	return r;
 }
 
-static void log_free(struct repl_log *log)
+/* All that is under way. No other begins, if no table has the device and the pair does not. */
+static void wait_for_works(struct repl_log *log)
 {
 	cancel_delayed_work_sync(&log->tell_work);
 	flush_work(&log->work);
+	flush_work(&log->ask_work);
+}
+
+static void log_free(struct repl_log *log)
+{
+	wait_for_works(log);
 	close_meta(log);
+	__free_page(log->page);
 	kvfree(log->stale);
 	kfree(log);
 }
@@ -656,12 +728,19 @@ static struct repl_log *log_alloc(struct repl_pair *p, struct block_device *bdev
 	INIT_LIST_HEAD(&log->list);
 	INIT_WORK(&log->work, log_work);
 	INIT_DELAYED_WORK(&log->tell_work, tell_work);
+	INIT_WORK(&log->ask_work, ask_work);
+	init_completion(&log->answered);
+	complete_all(&log->answered);
 	bio_list_init(&log->waiting);
 	bio_list_init(&log->committing);
 	log->nr_sectors = DIV_ROUND_UP(p->nr_regions, REPL_META_CHUNKS);
 	log->stale = kvcalloc(BITS_TO_LONGS(log->nr_sectors), sizeof(long), GFP_KERNEL);
-	if (log->stale)
+	log->page = alloc_page(GFP_KERNEL);
+	if (log->stale && log->page)
 		return log;
+	if (log->page)
+		__free_page(log->page);
+	kvfree(log->stale);
 	kfree(log);
 	return NULL;
 }
@@ -812,8 +891,7 @@ void repl_log_put(struct repl_primary *table)
 	mutex_unlock(&log->p->tables_lock);
 	if (!last)
 		return;
-	cancel_delayed_work_sync(&log->tell_work);
-	flush_work(&log->work);
+	wait_for_works(log);
 	mutex_lock(&log->lock);
 	tell_abandoned(log);
 	close_meta(log);
@@ -838,19 +916,6 @@ void repl_log_destroy(struct repl_pair *p)
 /*
  * Another device, or the same again, in place of one that has failed
  */
-
-/* Lock it, unless somebody has waited for the device with the lock held for a second. */
-static bool lock_if_it_answers(struct repl_log *log)
-{
-	unsigned int tries = 20;
-
-	while (!mutex_trylock(&log->lock)) {
-		if (!--tries)
-			return false;
-		msleep(50);
-	}
-	return true;
-}
 
 /*
  * What the device has is not kept any more. It is told so now, or never, for it may be the
@@ -915,7 +980,7 @@ static int renew(struct repl_log *log, bool same, char *why, size_t len)
 	return write_maps(log);
 }
 
-/* log->lock held. @old: the pair's till now, maybe the same one. */
+/* log->lock held, if it is @good. @old: the pair's till now, maybe the same one. */
 static void take_over(struct repl_log *log, struct repl_log *old, bool good)
 {
 	struct repl_pair *p = log->p;
@@ -963,17 +1028,20 @@ void repl_log_bind(struct repl_primary *table)
 		return;
 	if (log != old)
 		leave(old);
-	if (!lock_if_it_answers(log)) {
-		DMERR("%s: metadata device %u:%u still does not answer", dm_device_name(p->md),
-		      MAJOR(log->nr), MINOR(log->nr));
-		return;
+	if (lock_if_it_answers(log)) {
+		r = renew(log, log == old, why, sizeof(why));
+		take_over(log, old, !r);
+		mutex_unlock(&log->lock);
+	} else {
+		r = -ETIMEDOUT;
+		snprintf(why, sizeof(why), "it does not answer");
+		/* Nothing is written to it. */
+		if (log != old)
+			take_over(log, old, false);
 	}
-	r = renew(log, log == old, why, sizeof(why));
 	if (r)
 		DMERR("%s: metadata device %u:%u cannot take over: %s", dm_device_name(p->md),
 		      MAJOR(log->nr), MINOR(log->nr), why);
-	take_over(log, old, !r);
-	mutex_unlock(&log->lock);
 	if (log != old)
 		free_unused(old, false);
 }

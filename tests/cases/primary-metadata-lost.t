@@ -68,6 +68,13 @@ lost() {
 	status_is "running insync 0/128 fail metadata-io" "and the status says why"
 }
 
+# It fails, and then it does not answer.
+lost_and_hung() {
+	lost
+	dm_linear meta /dev/ram2
+	dmsetup suspend --nolockfs meta
+}
+
 # differ OFFSET: the replica fails, and lacks a write to a region that was clean.
 differ() {
 	dm_error replica
@@ -253,6 +260,48 @@ differ 3M
 reboot
 META=$other begin
 copied '[0-9]{1,2}' "after a crash it knows what differs"
+
+diag "a device that has failed, and does not answer by the time of the reload"
+lost_and_hung
+dm_log > /dev/null
+reload $other & reload=$!
+ok "another device takes its place" wait_for 20 mode_is rw
+like "$(dm_log)" "cannot be told that it is out of date" "the log says what to do with the one before"
+ok "a write" fill $primary 0x1b 6M 64k
+dmsetup resume meta
+ok "the reload ends when the one before answers" wait $reload
+differ 3M
+crash
+META=$other begin
+copied '[0-9]{1,2}' "after a crash it knows what differs"
+dmsetup remove primary
+begin
+copied 128 "the one before is not believed"
+
+diag "the same, and it is to stay"
+dm_linear spare /dev/ram5
+fill /dev/ram5 0x99
+lost_and_hung
+dm_log > /dev/null
+reloaded() {
+	! kill -0 $reload 2> /dev/null
+}
+dm_table primary "$(primary_table $meta /dev/mapper/local /dev/mapper/spare $region)" & reload=$!
+ok "the reload ends, although the device does not answer" wait_for 30 reloaded
+like "$(dm_log)" "cannot take over: it does not answer" "the log says so"
+is "$(mode)" fail "the mode stays"
+eio "a write fails" pattern write $primary 0x14 2M 4k
+ok "abandon_metadata" message primary abandon_metadata
+ok "then writes go on" fill $primary 0x16 5M 512k
+dm_table primary "$(primary_table $meta /dev/mapper/local /dev/mapper/spare $region)" & reload=$!
+ok "another reload ends too" wait_for 30 reloaded
+is "$(mode)" abandoned "the mode stays"
+dmsetup resume meta
+ok "the device answers, and is told that it knows nothing" wait_for 100 mode_is off
+dm_table primary "$(primary_table $meta /dev/mapper/local /dev/mapper/spare $region)"
+is "$(mode)" rw "a reload repairs it now"
+ok "in sync" wait_for 30 sync_is primary insync
+ok "the legs are equal" equal /dev/ram0 /dev/ram5
 
 diag "under load"
 # load: a byte of its own each time, all over the device; what fails, fails.
