@@ -57,7 +57,7 @@ struct repl_log {
 
 	struct mutex lock;		/* what follows; inside admin, outside p->lock */
 	struct block_device *bdev;	/* NULL: no table has it any more; ask_work reads it */
-	struct repl_meta *meta;		/* NULL: no table has it */
+	struct repl_meta *meta;		/* NULL: no table has it; made by repl_log_open() */
 	struct repl_meta_state state;	/* as it is on the device */
 	bool distrusted;		/* what it says is too old, till the next commit */
 	unsigned int tell_seconds;	/* till the next attempt */
@@ -761,7 +761,7 @@ static struct repl_log *find_log(struct repl_pair *p, dev_t nr)
  * @p: the pair
  * @nr: the device
  *
- * Context: may sleep.
+ * Context: may sleep, but not for a device.
  */
 bool repl_log_uses(struct repl_pair *p, dev_t nr)
 {
@@ -820,15 +820,13 @@ static int open_new(struct repl_log *log, char *why, size_t len)
 /**
  * repl_log_get - a table has a metadata device
  * @table: the table, of a pair that takes the device; see repl_log_takes()
- * @why: gets a sentence if it fails
- * @len: the size of @why
  *
- * If the pair is new it takes over what the device has. Writes nothing.
+ * From now on repl_log_uses() says so. The device is not read; see repl_log_open().
  *
- * Context: may sleep; one at a time.
- * Return: 0 or a negative errno; then repl_log_put() is to be called nevertheless.
+ * Context: may sleep, but not for the device.
+ * Return: 0 or -ENOMEM.
  */
-int repl_log_get(struct repl_primary *table, char *why, size_t len)
+int repl_log_get(struct repl_primary *table)
 {
 	struct block_device *bdev = table->metadata->bdev;
 	struct repl_pair *p = table->p;
@@ -842,7 +840,6 @@ int repl_log_get(struct repl_primary *table, char *why, size_t len)
 	table->log = log;
 	if (log)
 		return 0;
-	snprintf(why, len, "out of memory");
 	log = log_alloc(p, bdev);
 	if (!log)
 		return -ENOMEM;
@@ -850,7 +847,26 @@ int repl_log_get(struct repl_primary *table, char *why, size_t len)
 	mutex_lock(&p->tables_lock);
 	list_add(&log->list, &p->logs);
 	mutex_unlock(&p->tables_lock);
-	return open_new(log, why, len);
+	return 0;
+}
+
+/**
+ * repl_log_open - read the metadata device of a table
+ * @table: the table
+ * @why: gets a sentence if it fails
+ * @len: the size of @why
+ *
+ * If the pair is new it takes over what the device has. Writes nothing.
+ *
+ * Context: may sleep, for the device; dm makes one table of a pair at a time.
+ * Return: 0 or a negative errno.
+ */
+int repl_log_open(struct repl_primary *table, char *why, size_t len)
+{
+	/* Else a table before has had it read. */
+	if (!table->log || table->log->meta)
+		return 0;
+	return open_new(table->log, why, len);
 }
 
 /* If the pair does not use it any more. @put: repl_log_put() has done its work. */

@@ -648,6 +648,16 @@ static void release(struct repl_primary *table, bool last)
 	pair_free(p);
 }
 
+static void put(struct repl_primary *table)
+{
+	bool last;
+
+	mutex_lock(&repl_pairs_lock);
+	last = !--table->p->nr_tables;
+	mutex_unlock(&repl_pairs_lock);
+	release(table, last);
+}
+
 /**
  * repl_pair_put - a table goes
  * @table: the table
@@ -659,29 +669,34 @@ static void release(struct repl_primary *table, bool last)
  */
 void repl_pair_put(struct repl_primary *table)
 {
-	bool last;
-
 	table_del(table);
-	mutex_lock(&repl_pairs_lock);
-	last = !--table->p->nr_tables;
-	mutex_unlock(&repl_pairs_lock);
-	release(table, last);
+	put(table);
 }
 
-/* Its own metadata device, or the pair's, and a replica. repl_pairs_lock held. */
+/*
+ * Its own metadata device, or the pair's, and a replica. Nobody else gets them from now on.
+ * repl_pairs_lock held.
+ */
 static int get_parts(struct repl_primary *table)
 {
-	char why[192];
-	dev_t nr = dev_nr(table->metadata);
-	int r = nr ? repl_log_get(table, why, sizeof(why)) : 0;
-
-	if (r)
-		return repl_refuse(table->ti, r, "Metadata device %u:%u: %s", MAJOR(nr), MINOR(nr),
-				   why);
+	if (table->metadata && repl_log_get(table))
+		return repl_refuse(table->ti, -ENOMEM, "Out of memory for the metadata");
 	table->replica = repl_replica_create(table->p, table->replica_dev->bdev);
 	if (!table->replica)
 		return repl_refuse(table->ti, -ENOMEM, "Out of memory for the replica");
 	return 0;
+}
+
+/* Not under repl_pairs_lock: the device may not answer, and others do not need it. */
+static int read_metadata(struct repl_primary *table)
+{
+	dev_t nr = dev_nr(table->metadata);
+	char why[192];
+	int r = repl_log_open(table, why, sizeof(why));
+
+	if (r)
+		repl_refuse(table->ti, r, "Metadata device %u:%u: %s", MAJOR(nr), MINOR(nr), why);
+	return r;
 }
 
 /**
@@ -698,10 +713,9 @@ static int get_parts(struct repl_primary *table)
 int repl_pair_get(struct repl_primary *table, u32 region_sectors)
 {
 	struct repl_pair *p;
-	bool last = false;
 	int r = 0;
 
-	/* No resume takes this lock, so memory may be waited for under it. */
+	/* No resume takes this lock, so memory may be waited for under it. No device is. */
 	mutex_lock(&repl_pairs_lock);
 	p = pair_lookup(table, region_sectors);
 	if (!p) {
@@ -711,16 +725,16 @@ int repl_pair_get(struct repl_primary *table, u32 region_sectors)
 	}
 	if (!IS_ERR(p)) {
 		p->nr_refs++;
+		p->nr_tables++;
 		table->p = p;
 		r = get_parts(table);
-		p->nr_tables += !r;
-		last = !p->nr_tables;
 	}
 	mutex_unlock(&repl_pairs_lock);
 	if (IS_ERR(p))
 		return PTR_ERR(p);
+	r = r ?: read_metadata(table);
 	if (r) {
-		release(table, last);
+		put(table);
 		return r;
 	}
 	mutex_lock(&p->tables_lock);

@@ -330,7 +330,8 @@ void repl_region_slot_destroy(struct repl_resync_slot *slot);
 void repl_region_copy(struct repl_resync_slot *slot);
 
 /* dirty-log.c */
-int repl_log_get(struct repl_primary *table, char *why, size_t len);
+int repl_log_get(struct repl_primary *table);
+int repl_log_open(struct repl_primary *table, char *why, size_t len);
 void repl_log_put(struct repl_primary *table);
 void repl_log_bind(struct repl_primary *table);
 void repl_log_begin(struct repl_pair *p);

@@ -28,6 +28,11 @@ devices() {
 	dm_linear other /dev/ram3
 }
 
+# ended PROCESS: of ours, in the background
+ended() {
+	! kill -0 "$1" 2> /dev/null
+}
+
 # A crash: the devices are taken away as they are, at once, and brought back.
 crash() {
 	local name
@@ -283,18 +288,15 @@ dm_linear spare /dev/ram5
 fill /dev/ram5 0x99
 lost_and_hung
 dm_log > /dev/null
-reloaded() {
-	! kill -0 $reload 2> /dev/null
-}
 dm_table primary "$(primary_table $meta /dev/mapper/local /dev/mapper/spare $region)" & reload=$!
-ok "the reload ends, although the device does not answer" wait_for 30 reloaded
+ok "the reload ends, although the device does not answer" wait_for 30 ended $reload
 like "$(dm_log)" "cannot take over: it does not answer" "the log says so"
 is "$(mode)" fail "the mode stays"
 eio "a write fails" pattern write $primary 0x14 2M 4k
 ok "abandon_metadata" message primary abandon_metadata
 ok "then writes go on" fill $primary 0x16 5M 512k
 dm_table primary "$(primary_table $meta /dev/mapper/local /dev/mapper/spare $region)" & reload=$!
-ok "another reload ends too" wait_for 30 reloaded
+ok "another reload ends too" wait_for 30 ended $reload
 is "$(mode)" abandoned "the mode stays"
 dmsetup resume meta
 ok "the device answers, and is told that it knows nothing" wait_for 100 mode_is off
@@ -419,4 +421,23 @@ dmsetup remove primary
 diag "without metadata"
 META=- begin insync
 fails "there is nothing to abandon" message primary abandon_metadata
+
+diag "a device that does not answer when another primary is made"
+fill /dev/ram3 0 0 4k
+dmsetup suspend --nolockfs other
+META=$other primary_create two /dev/ram4 /dev/ram5 $region insync & two=$!
+made() {
+	[ -n "$(dm_column two name)" ]
+}
+wait_for 20 made
+sleep 1
+ok "that one waits" kill -0 $two
+dmsetup remove primary & remove=$!
+ok "another primary can be removed" wait_for 10 ended $remove
+META=- begin insync & create=$!
+ok "and made" wait_for 10 ended $create
+META=- fails "the devices are taken" primary_create three /dev/ram5 /dev/ram2 $region
+dmsetup resume other
+ok "it is made when the device answers" wait $two
+dmsetup remove two
 done_testing
