@@ -203,4 +203,48 @@ take_down
 diag "none"
 says 1 "dmrepctl: nobody: there is no such device; dmrepctl list has those that are" failover nobody
 says 1 "dmrepctl: this needs root, for device-mapper does: try sudo" as_nobody checkpoint view
+
+modprobe sd_mod
+modprobe scsi_debug dev_size_mb=16 delay=0 || {
+	diag "this kernel has no scsi_debug"
+	done_testing
+	exit
+}
+diag "a merge that leaves out what could not be read"
+parameters=/sys/module/scsi_debug/parameters opts=/sys/bus/pseudo/drivers/scsi_debug/opts
+wait_for 20 [ -b /dev/sda ]
+dm_linear disk /dev/sda
+lost="dmrepctl: view: the merge is done, but the disk may not have all that the view had: sectors that could not be read were not rolled back, or the disk has failed a flush. The kernel log (dmesg) says which. Check the filesystem on view, restore the files concerned, then dmrepctl clear-error view. See merge-lost in replication.rst"
+# lose: sectors that fail as those of a disk do, until the primary writes to them
+lose() {
+	echo 4096 > $parameters/medium_error_start
+	echo 8 > $parameters/medium_error_count
+	echo 2 > $opts
+	fill /dev/mapper/in 0x22 2M 4k
+	echo 0 > $opts
+}
+set_up
+ok "a write to a bad sector" lose
+fill $view 0x33 4M 64k
+run_tool failover view
+is "$status" 1 "the exit status says it"
+like "$said" "^view: (merging .*)?done, 6[48] KiB merged in [0-9]+ s dmrepctl: view: the merge is done, but the disk .*" \
+	"and a sentence"
+is "${said##* s dmrepctl:}" "${lost#dmrepctl:}" "all of it"
+says 1 "dmrepctl: view: stage done: there is nothing to do $lost" failover view
+says 0 "" clear-error view
+says 0 "dmrepctl: view: stage done: there is nothing to do" failover view
+take_down
+set_up
+ok "a write to a bad sector" lose
+fill $view 0x33 4M 64k
+dmsetup suspend disk
+says 0 "" failover view --no-wait
+dmrepctl remove in view > "$scratch/waiting" 2>&1 &
+waiting=$!
+ok "a removal waits" wait_for 20 grep -q "^view: merging" "$scratch/waiting"
+dmsetup resume disk
+wait $waiting
+is $? 0 "until the merge is done"
+is "$(tail -n 1 "$scratch/waiting")" "$lost" "and says the same"
 done_testing

@@ -285,6 +285,16 @@ enum outcome follow_merge(struct device *device)
 	return DONE;
 }
 
+enum outcome check_rolled_back(const struct device *device)
+{
+	const struct status_line *status = &device->status;
+
+	if (status->stage != STAGE_DONE || strcmp(status->error, "merge-lost"))
+		return DONE;
+	return error(FAILED, "%s: the merge is done, but the disk may not have all that the view had: sectors that could not be read were not rolled back, or the disk has failed a flush. The kernel log (dmesg) says which. Check the filesystem on %s, restore the files concerned, then dmrepctl clear-error %s. See merge-lost in replication.rst",
+		     device->name, device->name, device->name);
+}
+
 /*
  * Failover
  */
@@ -339,10 +349,19 @@ static enum outcome confirm(const struct device *view)
 	return error(REFUSED, "%s: nothing was done", view->name);
 }
 
+/* What is wrong although the failover is made. */
+static enum outcome check_made(const struct device *device)
+{
+	enum outcome rolled_back = check_rolled_back(device);
+	enum outcome recorded = check_recorded(device);
+
+	return rolled_back ? rolled_back : recorded;
+}
+
 enum outcome failover_command(const struct invocation *in)
 {
 	struct device device;
-	enum outcome outcome = get_recipient(in, &device), recorded;
+	enum outcome outcome = get_recipient(in, &device), made;
 
 	if (!outcome && device.status.mode != MODE_SECONDARY)
 		outcome = error(FAILED, "%s: this is a %s; it is the view that fails over",
@@ -351,7 +370,7 @@ enum outcome failover_command(const struct invocation *in)
 		return outcome;
 	if (device.status.stage == STAGE_DONE) {
 		warning("%s: stage done: there is nothing to do", device.name);
-		return check_recorded(&device);
+		return check_made(&device);
 	}
 	if (device.status.stage == STAGE_RUNNING && !has_option(in, "yes"))
 		outcome = confirm(&device);
@@ -363,6 +382,6 @@ enum outcome failover_command(const struct invocation *in)
 		return error(FAILED, "%s: it has been removed", device.name);
 	if (!has_option(in, "no-wait"))
 		outcome = follow_merge(&device);
-	recorded = check_recorded(&device);
-	return outcome ? outcome : recorded;
+	made = check_made(&device);
+	return outcome ? outcome : made;
 }

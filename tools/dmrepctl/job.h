@@ -26,4 +26,7 @@ bool nothing_to_do(const struct device *device);
  */
 enum outcome follow_merge(struct device *device);
 
+/* Of a view that is done: an error, which is said, if the disk may lack something of the merge. */
+enum outcome check_rolled_back(const struct device *device);
+
 #endif

@@ -170,6 +170,7 @@ static enum outcome wait_for_its_merge(const struct removal *removal, const stru
 	if (!needs_its_merge(&view) || view.suspended)
 		return DONE;
 	outcome = follow_merge(&view);
+	check_rolled_back(&view);
 	if (!outcome || view.status.stage == STAGE_FAILOVER_FAILED)
 		return !outcome || force ? check_device(removal, &view, force) : outcome;
 	if (view.status.stage == STAGE_FAILOVER)
