@@ -196,6 +196,14 @@ says 3 "dmrepctl: metadata device $M: it belongs to a primary, not a secondary; 
 says 0 "" "${create[@]}" -m $M
 is "$(dm_column p uuid)" "$uuid" "it comes back with its UUID"
 status_is "running insync 0/16 rw -" "and in sync"
+says 0 "" stop p
+says 0 "" remove p
+says 0 "dmrepctl: p: it comes back in stage done: it shows its disk, and nothing is replicated. To replicate again, dmrepctl remove p, dmrepctl format $M, then make it anew: all of it is copied over the replica then. See \"Stages\" in replication.rst" \
+	"${create[@]}" -m $M
+is "$(status_field p 2)" "done" "as it was"
+says 0 "" remove p
+says 0 "" format $M
+says 0 "" "${create[@]}" -m $M --insync
 says 0 "" remove p
 
 diag "metadata that fails"

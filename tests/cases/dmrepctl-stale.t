@@ -91,7 +91,8 @@ dm_error meta
 says 0 "dmrepctl: view: stage done: there is nothing to do" failover view
 says 0 "" down
 dm_linear meta /dev/ram3
-says 0 "" up
+says 0 "dmrepctl: view: it comes back in stage done: it shows its disk, and nothing is replicated. To replicate again, dmrepctl remove view, dmrepctl format $M, then make it anew: the primary's disk is copied over it then. See \"Stages\" in replication.rst" \
+	up
 is "$(stage view)" "done" "it comes back as it was"
 says 0 "" down
 

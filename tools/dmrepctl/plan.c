@@ -309,6 +309,7 @@ static enum outcome check_set(struct plan *plan, const struct metadata_super *su
 	if (outcome)
 		return outcome;
 	plan->comes_back = true;
+	plan->was_done = !strcmp(super->stage, "done");
 	/* The target has it come back under no other. */
 	if (super->view[0])
 		snprintf(plan->uuid, sizeof(plan->uuid), "%s", super->view);
@@ -425,6 +426,17 @@ static enum outcome check_started(const struct plan *plan)
 		     plan->name, plan->devices[0].path);
 }
 
+/* It is a disk like any other by now. */
+static void tell_of_end(const struct plan *plan)
+{
+	if (!plan->was_done)
+		return;
+	warning("%s: it comes back in stage done: it shows its disk, and nothing is replicated. To replicate again, dmrepctl remove %s, dmrepctl format %s, then make it anew: %s then. See \"Stages\" in replication.rst",
+		plan->name, plan->name, plan->devices[PLAN_METADATA].path,
+		plan->kind->mode == MODE_PRIMARY ? "all of it is copied over the replica" :
+						   "the primary's disk is copied over it");
+}
+
 enum outcome plan_make(const struct plan *plan)
 {
 	enum outcome outcome = target_available();
@@ -433,5 +445,9 @@ enum outcome plan_make(const struct plan *plan)
 	plan_table(plan, false, table);
 	if (!outcome)
 		outcome = create_device(plan->name, plan->uuid, plan->len, table);
-	return outcome ? outcome : check_started(plan);
+	if (!outcome)
+		outcome = check_started(plan);
+	if (!outcome)
+		tell_of_end(plan);
+	return outcome;
 }

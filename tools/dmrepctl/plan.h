@@ -55,7 +55,8 @@ struct plan {
 	bool force, insync;
 	u64 size;				/* sectors that were asked for; 0: none */
 	u64 len;				/* sectors */
-	bool comes_back;			/* the metadata has it */
+	bool comes_back;			/* the metadata has it, */
+	bool was_done;				/* and that it was in stage done */
 	char uuid[UUID_BYTES];
 };
 
