@@ -57,21 +57,24 @@ void repl_autostart(struct repl_set *rs)
 }
 
 /*
- * Behind the closed gates: flush the secondary, and empty the stores. With metadata
- * one write of the superblock does that. The ingress does not wait until the view's
- * page cache has been dropped, which takes longer the more there is in it.
+ * The view's gate is closed. Behind that of the ingress too: flush the secondary, and
+ * empty the stores. With metadata one write of the superblock does that. The ingress does
+ * not wait for the view's page cache, which takes longer the more there is in it: that has
+ * been frozen before, and is dropped afterwards.
  */
 static int move_view(struct repl_set *rs, bool stop, struct repl_cache_drop *drop)
 {
 	unsigned int errors = 0;
 	int r;
 
-	repl_quiesce(rs);
+	r = repl_quiesce_ingress(rs);
+	if (r)
+		return r;
 	r = repl_flush_dev(rs, REPL_SECONDARY);
 	if (!r && stop)
 		errors = repl_clear_errors(rs);
 	else if (!r)
-		errors = repl_space_again(rs);
+		errors = repl_checkpoint_errors(rs);
 	if (!r)
 		r = repl_commit_state(rs, stop ? REPL_DONE : rs->stage, rs->epoch + 1);
 	if (!r) {
@@ -102,8 +105,10 @@ static int move_view(struct repl_set *rs, bool stop, struct repl_cache_drop *dro
  *
  * Context: may sleep; rs->admin held.
  * Return: 0, or a negative errno: the view is where it was then. -EBUSY if it is
- * suspended and has pages in its cache that cannot be dropped. If it is the metadata
- * device that failed, the view may be found moved when the device is opened again.
+ * suspended and has pages in its cache that cannot be dropped, or if rs->held_back bytes
+ * of its cache are being written and do not come to the target. -EINTR: killed. If it is
+ * the metadata device that failed, the view may be found moved when the device is opened
+ * again.
  */
 int repl_checkpoint(struct repl_set *rs, bool stop)
 {
@@ -119,7 +124,11 @@ int repl_checkpoint(struct repl_set *rs, bool stop)
 	r = repl_cache_begin(&drop, rs);
 	if (r)
 		return r;
-	r = move_view(rs, stop, &drop);
+	r = repl_cache_freeze(&drop);
+	if (r == -EBUSY)
+		repl_fail(rs, REPL_CHECKPOINT_HELD);
+	if (!r)
+		r = move_view(rs, stop, &drop);
 	repl_cache_end(&drop, !r);
 	if (!r)
 		repl_publish(rs);

@@ -397,7 +397,7 @@ static void retry_record(struct repl_commit *commit)
 {
 	struct repl_meta_state state = commit->wanted;
 
-	state.error = repl_error(commit->rs);
+	state.error = repl_error_to_record(commit->rs);
 	if (commit->unrecorded)
 		write_state(commit, &state);
 }
@@ -421,7 +421,7 @@ static int commit_error(struct repl_commit *commit)
 {
 	struct repl_meta_state state = commit->unrecorded ? commit->wanted : commit->state;
 
-	state.error = repl_error(commit->rs);
+	state.error = repl_error_to_record(commit->rs);
 	if (commit->failed || state.stage == REPL_NONE || state.error == commit->state.error)
 		return 0;
 	return write_state(commit, &state);
@@ -516,7 +516,7 @@ void repl_commit_progress(struct repl_set *rs)
 }
 
 /**
- * repl_commit_error - have a new repl_error() recorded, some time
+ * repl_commit_error - have a new repl_error_to_record() recorded, some time
  * @rs: the set, with metadata
  *
  * Context: any; does not sleep.
@@ -589,7 +589,7 @@ static int record(struct repl_set *rs, enum repl_stage stage, u64 epoch, bool ki
 	r = wait_for_record(record, killable);
 	if (r)
 		return r;
-	record->state = (struct repl_meta_state){ epoch, stage, repl_error(rs) };
+	record->state = (struct repl_meta_state){ epoch, stage, repl_error_to_record(rs) };
 	reinit_completion(&record->done);
 	queue_work(commit->wq, &record->work);
 	return wait_for_record(record, killable) ?: record->r;

@@ -168,6 +168,41 @@ int repl_quiesce_killable(struct repl_set *rs)
 	return -EINTR;
 }
 
+/* Close one more gate; if that is interrupted, open both. */
+static int quiesce_face(struct repl_set *rs, struct repl_gate *gate)
+{
+	if (!gate_close(gate, true))
+		return 0;
+	repl_unquiesce(rs);
+	return -EINTR;
+}
+
+/**
+ * repl_quiesce_view - stop all I/O of the view, until somebody kills who waits
+ * @rs: the set
+ *
+ * The ingress goes on. repl_quiesce_ingress() may follow, then repl_unquiesce().
+ *
+ * Context: as repl_quiesce().
+ * Return: 0, or -EINTR; then I/O goes on.
+ */
+int repl_quiesce_view(struct repl_set *rs)
+{
+	return quiesce_face(rs, &rs->view_gate);
+}
+
+/**
+ * repl_quiesce_ingress - stop the ingress too, until somebody kills who waits
+ * @rs: the set, whose view stands still
+ *
+ * Context: as repl_quiesce().
+ * Return: 0, or -EINTR; then I/O of both goes on.
+ */
+int repl_quiesce_ingress(struct repl_set *rs)
+{
+	return quiesce_face(rs, &rs->ingress_gate);
+}
+
 /**
  * repl_unquiesce_ingress - let the I/O of the ingress go on
  * @rs: the set

@@ -209,8 +209,10 @@ int repl_failover(struct repl_set *rs)
 		repl_restore_errors(rs, errors);
 		return r;
 	}
-	if (rs->stage == REPL_RUNNING)
+	if (rs->stage == REPL_RUNNING) {
+		atomic_andnot(BIT(REPL_CHECKPOINT_HELD), &rs->errors);
 		WRITE_ONCE(merge->total, atomic64_read(&rs->nr_held));
+	}
 	/* What is lost is not merged by a retry either. */
 	repl_restore_errors(rs, errors & BIT(REPL_MERGE_LOST));
 	merge->next = 0;

@@ -10,6 +10,7 @@
 #define CANCELLED	"Backup job was cancelled unexpectedly"
 #define METADATA_FAILED	"the metadata device has failed"
 #define INTERRUPTED	"a failover was interrupted: the ingress is fenced; send failover again, or stop"
+#define STOPPED		"killed before anything was done: the view is where it was"
 #define KILLED		"killed before the merge began: the ingress is fenced; send failover again"
 
 struct call {
@@ -17,6 +18,7 @@ struct call {
 	char *result;
 	unsigned int maxlen;
 	const char *why;	/* of an error */
+	char sentence[400];	/* for @why */
 };
 
 /* All with rs->admin held. 0, 1 if there is a reply, or a negative errno. */
@@ -45,11 +47,29 @@ static int do_start(struct call *call)
 	}
 }
 
+static const char *held_back(struct call *call, bool stop)
+{
+	struct repl_set *rs = call->rs;
+	char name[DM_NAME_LEN] = "";
+
+	dm_copy_name_and_uuid(rs->md, name, NULL);
+	snprintf(call->sentence, sizeof(call->sentence),
+		 "refused, nothing is changed: %llu KiB of the view's page cache are being written, but a limit (such as io.max of a cgroup) holds them back; raise the limit or stop the writer, sync /dev/mapper/%s, and send %s again",
+		 DIV_ROUND_UP_ULL(rs->held_back, 1024), name, stop ? "stop" : "checkpoint");
+	return call->sentence;
+}
+
 static int checkpoint(struct call *call, bool stop)
 {
 	int r = repl_checkpoint(call->rs, stop);
 
-	if (r == -EBUSY)
+	if (r == -EBUSY && call->rs->held_back)
+		call->why = held_back(call, stop);
+	else if (r == -EINTR)
+		call->why = STOPPED;
+	else if (r == -ENOMEM)
+		call->why = "out of memory; the view is where it was";
+	else if (r == -EBUSY)
 		call->why = "the view is suspended and its page cache in use; resume it first";
 	else if (repl_commit_failed(call->rs))
 		call->why = METADATA_FAILED;

@@ -276,12 +276,18 @@ struct repl_set {
 	struct repl_reclaim reclaim;
 	struct repl_lost lost;
 
-	struct mutex cache_lock;	/* the next two; see page-cache.c */
+	struct mutex cache_lock;	/* the next four; see page-cache.c */
 	bool suspended;			/* cache_lock; the view, or it is about to be */
 	bool cache_stale;		/* cache_lock; there are old pages to drop, at the
 					 * resume if the view is suspended
 					 */
-	struct work_struct cache_work;
+	struct xarray cache_left;	/* written under cache_lock, read under RCU; struct
+					 * folio: pages to look at again
+					 */
+	struct delayed_work cache_work;
+	u64 held_back;			/* admin; bytes that kept a checkpoint from being
+					 * made
+					 */
 
 	struct mutex admin;		/* changes of stage and epoch */
 	unsigned long busy;		/* bit 0: a message is being served */
@@ -301,7 +307,6 @@ struct repl_cache_drop {
 	struct repl_set *rs;
 	bool suspended;			/* the view was, so cache_lock is not held */
 	bool claimed;			/* nobody else can open the view exclusively */
-	struct xarray left;		/* struct folio: pages to look at again */
 };
 
 /* A table: one instance of the target. */
@@ -370,6 +375,7 @@ enum repl_error repl_worst_error(unsigned int errors);
 void repl_error_reply(unsigned int errors, enum repl_error latest, char *result,
 		      unsigned int maxlen);
 enum repl_error repl_error(struct repl_set *rs);
+enum repl_error repl_error_to_record(struct repl_set *rs);
 unsigned int repl_clear_errors(struct repl_set *rs);
 void repl_restore_errors(struct repl_set *rs, unsigned int errors);
 const char *repl_set_name(struct repl_set *rs);
@@ -377,7 +383,7 @@ void repl_set_stage(struct repl_set *rs, enum repl_stage stage);
 void repl_publish(struct repl_set *rs);
 void repl_fail(struct repl_set *rs, enum repl_error error);
 void repl_fail_dev(struct repl_set *rs, enum repl_dev dev, blk_status_t status);
-unsigned int repl_space_again(struct repl_set *rs);
+unsigned int repl_checkpoint_errors(struct repl_set *rs);
 void repl_event_work(struct work_struct *work);
 
 /* gate.c */
@@ -388,6 +394,8 @@ void repl_gate_drop(struct repl_set *rs, struct repl_gate *gate,
 bool repl_gate_holds(struct repl_set *rs, struct repl_gate *gate,
 		     bool (*which)(struct repl_io *io, void *data), void *data);
 void repl_quiesce(struct repl_set *rs);
+int repl_quiesce_view(struct repl_set *rs);
+int repl_quiesce_ingress(struct repl_set *rs);
 void repl_unquiesce_ingress(struct repl_set *rs);
 int repl_quiesce_killable(struct repl_set *rs);
 void repl_unquiesce(struct repl_set *rs);
@@ -475,11 +483,13 @@ void repl_ingress_saved(struct repl_io *io, int error);
 
 /* page-cache.c */
 void repl_cache_init(struct repl_set *rs);
+void repl_cache_close(struct repl_set *rs);
 void repl_cache_foreign(struct repl_set *rs);
 void repl_cache_forget(struct mapped_device *md);
 void repl_cache_suspend(struct repl_set *rs);
 void repl_cache_resume(struct repl_set *rs);
 int repl_cache_begin(struct repl_cache_drop *drop, struct repl_set *rs);
+int repl_cache_freeze(struct repl_cache_drop *drop);
 void repl_cache_drop(struct repl_cache_drop *drop);
 void repl_cache_end(struct repl_cache_drop *drop, bool moved);
 

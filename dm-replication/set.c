@@ -20,7 +20,7 @@ static void set_free(struct kref *ref)
 	struct repl_set *rs = container_of(ref, struct repl_set, ref);
 
 	flush_work(&rs->event_work);
-	flush_work(&rs->cache_work);
+	repl_cache_close(rs);
 	if (rs->wq)
 		destroy_workqueue(rs->wq);
 	repl_commit_destroy(rs);
@@ -310,7 +310,7 @@ void repl_set_put_view(struct repl_set *rs)
 		WRITE_ONCE(rs->shown_stage, REPL_NONE);
 		repl_unquiesce(rs);
 		repl_commit_close(rs);
-		flush_work(&rs->cache_work);
+		repl_cache_close(rs);
 		if (live)
 			repl_cache_forget(rs->md);
 

@@ -28,6 +28,7 @@ static const char * const error_names[] = {
 	[REPL_SECONDARY_NOSPC]	= "secondary-nospc",
 	[REPL_MERGE_NOSPC]	= "merge-nospc",
 	[REPL_MERGE_LOST]	= "merge-lost",
+	[REPL_CHECKPOINT_HELD]	= "checkpoint-held",
 };
 
 /* What the log says of an error beyond its name. */
@@ -42,6 +43,8 @@ static const char * const error_texts[REPL_NR_ERRORS] = {
 		": the secondary has no space left; make space there, and send failover again",
 	[REPL_MERGE_LOST] =
 		": the secondary does not have all that the view had",
+	[REPL_CHECKPOINT_HELD] =
+		": writes to the view are held back before they come to it; the checkpoint is refused",
 };
 
 /**
@@ -79,7 +82,7 @@ enum repl_error repl_worst_error(unsigned int errors)
 		REPL_MERGE_IO, REPL_MERGE_NOSPC, REPL_MERGE_LOST, REPL_LOCAL_IO,
 		REPL_SECONDARY_IO, REPL_ACTIVE_IO, REPL_HIDDEN_IO, REPL_COW_IO,
 		REPL_SECONDARY_NOSPC, REPL_ACTIVE_NOSPC, REPL_COW_NOSPC,
-		REPL_METADATA_IO, REPL_REPLICA_IO,
+		REPL_METADATA_IO, REPL_REPLICA_IO, REPL_CHECKPOINT_HELD,
 	};
 	unsigned int i;
 
@@ -186,6 +189,17 @@ enum repl_error repl_error(struct repl_set *rs)
 }
 
 /**
+ * repl_error_to_record - the worst error that stands, of those that a removal does not end
+ * @rs: the set
+ *
+ * Context: any.
+ */
+enum repl_error repl_error_to_record(struct repl_set *rs)
+{
+	return repl_worst_error(atomic_read(&rs->errors) & ~BIT(REPL_CHECKPOINT_HELD));
+}
+
+/**
  * repl_clear_errors - no error stands any more
  * @rs: the set
  *
@@ -257,19 +271,20 @@ void repl_fail_dev(struct repl_set *rs, enum repl_dev dev, blk_status_t status)
 }
 
 /**
- * repl_space_again - a checkpoint gives space back: forget that there was none
+ * repl_checkpoint_errors - clear the errors that a checkpoint ends
  * @rs: the set
  *
- * If there still is none, the next write that needs some says so again.
+ * It gives space back: if there still is none, the next write that needs some says so
+ * again. And it is not held up any more.
  *
  * Return: the errors that stood, a bit each, for repl_restore_errors().
  *
  * Context: the gates are closed.
  */
-unsigned int repl_space_again(struct repl_set *rs)
+unsigned int repl_checkpoint_errors(struct repl_set *rs)
 {
-	const unsigned int no_space = BIT(REPL_COW_NOSPC) | BIT(REPL_ACTIVE_NOSPC) |
-				      BIT(REPL_SECONDARY_NOSPC);
+	const unsigned int ended = BIT(REPL_COW_NOSPC) | BIT(REPL_ACTIVE_NOSPC) |
+				   BIT(REPL_SECONDARY_NOSPC) | BIT(REPL_CHECKPOINT_HELD);
 
-	return atomic_fetch_andnot(no_space, &rs->errors) & no_space;
+	return atomic_fetch_andnot(ended, &rs->errors) & ended;
 }

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 500
+# timeout: 600
 #
 # A checkpoint of a view that others read and write through its page cache at the same
 # time. Rule 8: it ends, however busy they are, and so does a suspend that comes
@@ -79,7 +79,9 @@ ramdisks 4 64
 fill /dev/ram0 0xaa; fill /dev/ram1 0xbb; fill /dev/ram2 0x11
 dm_delay slow /dev/ram2 200 0
 dm_linear meta /dev/ram3
-META=/dev/mapper/meta rig 8 $slow
+dm_linear active /dev/ram0
+META=/dev/mapper/meta secondary_create view /dev/mapper/active /dev/ram1 $slow 8
+ingress_create in view
 cat > "$scratch/write.py" << 'END'
 import os, time
 fd = os.open("/dev/mapper/view", os.O_RDWR)
@@ -116,23 +118,61 @@ ok "checkpoint" message view checkpoint
 is "$(status_field view 3)" 4 "both were made"
 stop
 
-diag "writeback that waits at the gate is from before the checkpoint"
+# Pages of the view are being written. A sync also sends a flush, when that is over.
+is_written_back() {
+	bios view | grep -q ' W '
+}
+
+# in_kernel PID FUNCTION: the process is in that function of the kernel's.
+in_kernel() {
+	grep -qs "$2" "/proc/$1/stack"
+}
+
+diag "a sync while the checkpoint is made is of what was written before it"
 fill $ingress 0x22 0 1M
 exec {hold}<> $view
 dd if=/dev/zero of=$view bs=64k count=4 seek=2 conv=notrunc status=none
-checkpoint_begin
+dmsetup suspend meta
+bios_begin
+dmsetup message view 0 checkpoint &
+message=$!
+ok "the gates are closed" wait_for 20 sent meta
 sync $view &
 sync=$!
-# There is none once the pages have been dropped. So if there is some, it came before.
-ok "writeback comes to the gate" wait_for 5 sent view
+ok "the sync waits for pages" wait_for 20 in_kernel $sync folio_wait_bit
+dmsetup resume meta
 ends "checkpoint" 20 $message
 ends "the sync" 20 $sync
+fails "nothing has been written back" is_written_back
 is "$(status_field view 5)" 0/16384 "active has none of it"
 is "$(dd if=$view bs=1M count=1 status=none | tr -d '\042' | wc -c)" 0 "nor has the cache"
+
+diag "writeback that waits at the gate is from before the checkpoint"
+fill $ingress 0x55 0 1M
+dd if=/dev/zero of=$view bs=64k count=4 seek=2 conv=notrunc status=none
+dmsetup suspend active
+dd if=/dev/zero of=$view bs=4k count=1 seek=1M oflag=direct,seek_bytes conv=notrunc status=none &
+writer=$!
+ok "somebody writes" wait_for 20 in_kernel $writer direct_IO
+dmsetup message view 0 checkpoint &
+message=$!
+ok "the gate is closed until that is done" wait_for 20 in_kernel $message 'quiesce\|gate_close'
+bios_begin
+sync $view &
+sync=$!
+ok "writeback comes to the gate" wait_for 20 is_written_back
+dmsetup resume active
+ends "checkpoint" 20 $message
+ends "the sync" 20 $sync
+ok "the write ends" wait $writer
+is "$(bios active | grep ' W ')" "" "none of it has been done"
+is "$(status_field view 5)" 0/16384 "active has none of it"
+is "$(dd if=$view bs=1M count=1 status=none | tr -d '\125' | wc -c)" 0 "nor has the cache"
 exec {hold}>&-
 dmsetup remove in
 dmsetup remove view
 dmsetup remove meta
+dmsetup remove active
 dmsetup remove slow
 
 diag "parts of pages, written while checkpoints are made"

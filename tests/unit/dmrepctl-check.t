@@ -199,7 +199,7 @@ diag "a damaged one"
 super="its superblock makes no sense:"
 bad "$super stage 0, error 0" --chunks 1 --stage 0
 bad "$super stage 5, error 0" --chunks 1 --stage 5
-bad "$super stage 1, error 14" --chunks 1 --error 14
+bad "$super stage 1, error 15" --chunks 1 --error 15
 bad "$super kind 2" --chunks 1 --kind 2
 bad "it has version 2 of the format, this module knows 1" --chunks 1 --version 2
 for chunk in 0 1 7 9 4096 2147483648; do

@@ -34,6 +34,7 @@ static const char * const errors[] = {
 	[REPL_SECONDARY_NOSPC]	= "secondary-nospc",
 	[REPL_MERGE_NOSPC]	= "merge-nospc",
 	[REPL_MERGE_LOST]	= "merge-lost",
+	[REPL_CHECKPOINT_HELD]	= "checkpoint-held",
 };
 
 static_assert(ARRAY_SIZE(errors) == REPL_NR_ERRORS);
