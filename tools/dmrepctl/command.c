@@ -15,6 +15,7 @@
 #include "metrics.h"
 #include "resync.h"
 #include "status.h"
+#include "swap.h"
 #include "up.h"
 
 static const struct command commands[] = {

@@ -3,14 +3,14 @@
 #define DMREPCTL_RESYNC_H
 
 #include "command.h"
+#include "device.h"
 
-extern const struct option_spec resync_options[], swap_options[];
-extern const struct option_spec swap_metadata_options[], abandon_options[];
+extern const struct option_spec resync_options[];
 
 enum outcome resync_command(const struct invocation *in);
 enum outcome resync_rate_command(const struct invocation *in);
-enum outcome swap_replica_command(const struct invocation *in);
-enum outcome swap_metadata_command(const struct invocation *in);
-enum outcome abandon_metadata_command(const struct invocation *in);
+
+/* Wait until the replica is in sync, and say so; regions have so many bytes. */
+enum outcome follow_resync(struct device *device, u64 region);
 
 #endif
