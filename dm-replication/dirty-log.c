@@ -122,6 +122,19 @@ static int read_meta(struct repl_log *log, struct repl_meta_state *state, char *
 			      state, why, len);
 }
 
+/* Lock it, unless somebody has it for longer, who waits for a device that does not answer. */
+static bool lock_for_a_second(struct repl_log *log)
+{
+	unsigned int tries = 20;
+
+	while (!mutex_trylock(&log->lock)) {
+		if (!--tries)
+			return false;
+		msleep(50);
+	}
+	return true;
+}
+
 static bool has_uuid(struct repl_log *log)
 {
 	return !memcmp(repl_meta_uuid(log->meta), log->uuid, sizeof(log->uuid));
@@ -481,15 +494,19 @@ const char *repl_log_mode(struct repl_pair *p)
 
 /*
  * Have the device say that no region is clean, for what it says is not kept any more. Only
- * if it is still the one that it was. log->lock held. True: it does.
+ * if it is still the one that it was. @idle: not if the pair is suspended. log->lock held.
+ * True: it does.
  */
-static bool tell(struct repl_log *log)
+static bool tell(struct repl_log *log, bool idle)
 {
 	struct repl_meta_state state;
 	char why[192];
 
 	if (read_meta(log, &state, why, sizeof(why)) || state.stage == REPL_NONE ||
 	    !has_uuid(log))
+		return false;
+	/* The read may have taken long. */
+	if (idle && READ_ONCE(log->p->suspended))
 		return false;
 	/* The latest may have been written, or not. */
 	state.epoch = max(state.epoch, log->state.epoch) + 1;
@@ -502,14 +519,14 @@ static bool tell(struct repl_log *log)
 	return true;
 }
 
-/* log->lock held. True: there is nothing left to do. */
-static bool tell_abandoned(struct repl_log *log)
+/* The same. True: there is nothing left to do. */
+static bool tell_abandoned(struct repl_log *log, bool idle)
 {
 	struct repl_pair *p = log->p;
 
 	if (mode_of(log) != LOG_ABANDONED)
 		return true;
-	if (!tell(log))
+	if (!tell(log, idle))
 		return false;
 	spin_lock_irq(&p->lock);
 	set_mode(log, LOG_OFF);
@@ -522,15 +539,33 @@ static void tell_work(struct work_struct *work)
 	struct repl_log *log = container_of(to_delayed_work(work), struct repl_log, tell_work);
 	struct repl_pair *p = log->p;
 
-	/* Its resume has it done. */
-	if (READ_ONCE(p->suspended))
-		return;
 	mutex_lock(&log->lock);
-	if (!tell_abandoned(log)) {
+	/* If it is suspended its resume has it done. */
+	if (!READ_ONCE(p->suspended) && !tell_abandoned(log, true)) {
 		queue_delayed_work(p->idle_wq, &log->tell_work, log->tell_seconds * HZ);
 		log->tell_seconds = min(2 * log->tell_seconds, MAX_TELL_SECONDS);
 	}
 	mutex_unlock(&log->lock);
+}
+
+/**
+ * repl_log_end - have nothing done of our own accord while the pair is suspended
+ * @p: the pair, which is being suspended
+ *
+ * Of a write that is under way to a device which does not answer, the end is not waited for.
+ *
+ * Context: may sleep, but no more than a second for a device that was abandoned.
+ */
+void repl_log_end(struct repl_pair *p)
+{
+	struct repl_log *log = p->log;
+
+	if (!log || mode_of(log) != LOG_ABANDONED)
+		return;
+	cancel_delayed_work(&log->tell_work);
+	/* It looks for a suspend when it has the lock. */
+	if (lock_for_a_second(log))
+		mutex_unlock(&log->lock);
 }
 
 /**
@@ -636,13 +671,8 @@ static bool answers(struct repl_log *log)
  */
 static bool lock_if_it_answers(struct repl_log *log)
 {
-	unsigned int tries = 20;
-
-	while (!mutex_trylock(&log->lock)) {
-		if (!--tries)
-			return false;
-		msleep(50);
-	}
+	if (!lock_for_a_second(log))
+		return false;
 	if (answers(log))
 		return true;
 	mutex_unlock(&log->lock);
@@ -909,7 +939,7 @@ void repl_log_put(struct repl_primary *table)
 		return;
 	wait_for_works(log);
 	mutex_lock(&log->lock);
-	tell_abandoned(log);
+	tell_abandoned(log, false);
 	close_meta(log);
 	log->bdev = NULL;
 	mutex_unlock(&log->lock);
@@ -945,7 +975,7 @@ static void leave(struct repl_log *log)
 		return;
 	repl_stale_add(log->uuid, REPL_RUNNING);
 	if (lock_if_it_answers(log)) {
-		told = tell(log);
+		told = tell(log, false);
 		mutex_unlock(&log->lock);
 	}
 	if (!told)

@@ -202,7 +202,9 @@ int repl_pair_start(struct repl_pair *p)
 	set_stage(p, REPL_RUNNING);
 	spin_unlock_irq(&p->lock);
 	begin(p);
-	return repl_log_sync(p);
+	/* The stage is running now. If this fails, that is an error of a running primary. */
+	repl_log_sync(p);
+	return 0;
 }
 
 static bool in_sync(struct repl_pair *p)
@@ -307,6 +309,7 @@ void repl_pair_suspend(struct repl_pair *p)
 	if (p->stage == REPL_RUNNING && !noflush)
 		repl_regions_clean(p, true);
 	repl_log_sync(p);
+	repl_log_end(p);
 }
 
 /**

@@ -335,6 +335,7 @@ int repl_log_open(struct repl_primary *table, char *why, size_t len);
 void repl_log_put(struct repl_primary *table);
 void repl_log_bind(struct repl_primary *table);
 void repl_log_begin(struct repl_pair *p);
+void repl_log_end(struct repl_pair *p);
 void repl_log_destroy(struct repl_pair *p);
 bool repl_log_uses(struct repl_pair *p, dev_t nr);
 bool repl_log_takes(struct repl_pair *p, dev_t nr);

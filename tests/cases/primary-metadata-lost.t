@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # waits: yes
-# timeout: 600
+# timeout: 900
 #
 # "A primary whose metadata fails": a reload repairs it while it is in use, with the same or
 # with another metadata device; and an operator's word lets it go on without. After a crash at
@@ -227,6 +227,21 @@ rmmod dm_replication && insmod "$REPL_MODULE"
 begin
 copied 128 "it has been told then"
 
+diag "but not while it is suspended"
+lost
+dm_delay meta /dev/ram2 3000 0
+bios_begin
+ok "abandon_metadata" message primary abandon_metadata
+looked_at() {
+	bios meta | grep -q ' R '
+}
+ok "the device is read first" wait_for 20 looked_at
+dmsetup suspend primary
+sleep 5
+is "$(bios meta | grep ' W ')" "" "nothing is written while the primary is suspended"
+dmsetup resume primary
+ok "the device is told after that" wait_for 60 mode_is off
+
 diag "a reload after that"
 lost
 ok "abandon_metadata" message primary abandon_metadata
@@ -417,6 +432,25 @@ reboot
 begin
 copied '[1-9]' "and it is recorded"
 dmsetup remove primary
+
+diag "a start that fails once it is recorded"
+fill /dev/ram2 0 0 4k
+dm_delay slow /dev/ram2 0 5000
+dm_linear meta /dev/mapper/slow
+begin manual_start insync
+bios_begin
+message primary start & start=$!
+# The superblock is written after the maps are zeroed, and before they say what is clean.
+superblock() {
+	bios meta | grep -q ' W 0+8$'
+}
+ok "the start is recorded" wait_for 60 superblock
+dm_error_writes meta /dev/ram2
+ok "start" wait $start
+status_is "running insync 0/128 fail metadata-io" "the status has the error"
+dmsetup remove primary
+dm_linear meta /dev/ram2
+dmsetup remove slow
 
 diag "without metadata"
 META=- begin insync
