@@ -116,6 +116,7 @@ int repl_checkpoint(struct repl_set *rs, bool stop)
 	int r;
 
 	lockdep_assert_held(&rs->admin);
+	rs->held_back = 0;
 	if (repl_commit_failed(rs))
 		return -EIO;
 	r = repl_flush_dev(rs, REPL_SECONDARY);

@@ -121,7 +121,7 @@ static enum fate forget_locked(struct address_space *mapping, struct folio *foli
 			folio_invalidate(folio, 0, folio_size(folio));
 		folio_cancel_dirty(folio);
 	}
-	if (!filemap_release_folio(folio, 0))
+	if (folio_test_private(folio) && !filemap_release_folio(folio, 0))
 		return KEPT_BUSY;
 	return forget_content(folio);
 }
@@ -245,8 +245,10 @@ static void drop_left(struct address_space *mapping, struct xarray *left)
 		if (folio_test_locked(folio))
 			continue;
 		last = index + folio_nr_pages(folio) - 1;
-		if (folio->mapping == mapping && folio_test_uptodate(folio) &&
-		    !folio_test_writeback(folio))
+		/* Some of its buffers may have content if it is not up to date itself. */
+		if (folio->mapping == mapping && !folio_test_writeback(folio) &&
+		    !folio_test_dirty(folio) &&
+		    (folio_test_uptodate(folio) || folio_test_private(folio)))
 			invalidate_inode_pages2_range(mapping, index, last);
 		unnote(left, index, folio);
 	}
@@ -401,12 +403,14 @@ static int drop_suspended(struct repl_set *rs)
 int repl_cache_begin(struct repl_cache_drop *drop, struct repl_set *rs)
 {
 	drop->rs = rs;
-	rs->held_back = 0;
 	mutex_lock(&rs->cache_lock);
 	drop->suspended = rs->suspended;
 	drop->claimed = false;
 	if (drop->suspended)
 		return drop_suspended(rs);
+	/* What an earlier one has left is not looked at again by itself, if this one fails. */
+	if (!xa_empty(&rs->cache_left))
+		rs->cache_stale = true;
 	drop->claimed = !compat_claim(md_bdev(rs->md), drop);
 	invalidate_bdev(md_bdev(rs->md));
 	return 0;
@@ -495,15 +499,30 @@ static u64 held_back(struct repl_set *rs, struct address_space *mapping)
 	return count.written - min(count.written, count.waiting);
 }
 
-/* Whether an io that waits at the gate reads what the folio is to hold. */
+/* Whether an io that waits at the gate reads into the folio. */
 static bool reads_folio(struct repl_io *io, void *data)
 {
 	struct bio *bio = repl_io_bio(io);
 	struct folio *folio = data;
 	sector_t start = folio_pos(folio) >> SECTOR_SHIFT;
+	struct bvec_iter iter;
+	struct bio_vec vec;
 
-	return bio_op(bio) == REQ_OP_READ && bio_end_sector(bio) > start &&
-		bio->bi_iter.bi_sector < start + (folio_size(folio) >> SECTOR_SHIFT);
+	if (bio_op(bio) != REQ_OP_READ || bio_end_sector(bio) <= start ||
+	    bio->bi_iter.bi_sector >= start + (folio_size(folio) >> SECTOR_SHIFT))
+		return false;
+	/* And not somebody's direct read of the same sectors. */
+	bio_for_each_segment(vec, bio, iter)
+		if (page_folio(vec.bv_page) == folio)
+			return true;
+	return false;
+}
+
+/* Whether the folio, which is being read, may have other blocks with old content. */
+static bool has_other_blocks(struct address_space *mapping, struct folio *folio)
+{
+	return folio_test_dirty(folio) || folio_test_writeback(folio) ||
+		(folio_test_private(folio) && mapping->host->i_blkbits < folio_shift(folio));
 }
 
 /* What to do about the pages that were noted, and are neither gone nor frozen. */
@@ -518,11 +537,13 @@ enum look {
  * content, or buffers, it belongs to a writer, who has read the old content already and
  * makes the page dirty before he unlocks it, or to a flusher. Otherwise it is being read.
  */
-static enum look look_at_left(struct repl_set *rs, struct folio *folio)
+static enum look look_at_left(struct repl_set *rs, struct address_space *mapping,
+			      struct folio *folio)
 {
 	bool has_content = folio_test_uptodate(folio) || folio_test_private(folio);
 
-	if (repl_gate_holds(rs, &rs->view_gate, reads_folio, folio))
+	if (!has_other_blocks(mapping, folio) &&
+	    repl_gate_holds(rs, &rs->view_gate, reads_folio, folio))
 		return NO_LOOK;
 	if (has_content)
 		rs->held_back += folio_size(folio);
@@ -552,7 +573,7 @@ static enum look look_again(struct repl_set *rs, struct address_space *mapping)
 		else if (fate < LEFT)
 			unnote(left, index, folio);
 		else
-			look = max(look, look_at_left(rs, folio));
+			look = max(look, look_at_left(rs, mapping, folio));
 	}
 	held = held_back(rs, mapping);
 	if (held)
@@ -668,7 +689,7 @@ int repl_cache_freeze(struct repl_cache_drop *drop)
 	return r;
 }
 
-/* Drop what is frozen; what somebody has in hand stays noted. */
+/* Drop what is frozen. A page that somebody has in hand stays locked; see read_frozen(). */
 static void drop_frozen(struct repl_set *rs, struct address_space *mapping)
 {
 	struct xarray *left = &rs->cache_left;
@@ -679,11 +700,34 @@ static void drop_frozen(struct repl_set *rs, struct address_space *mapping)
 	repl_gate_drop(rs, &rs->view_gate, is_old_writeback, rs);
 	xa_for_each_marked(left, index, folio, FROZEN) {
 		folio_wait_writeback(folio);	/* it has been completed */
+		cond_resched();
 		fate = forget_locked(mapping, folio, true);
+		if (fate == LEFT)
+			continue;
 		xa_clear_mark(left, index, FROZEN);
 		folio_unlock(folio);
 		if (fate < LEFT)
 			unnote(left, index, folio);
+	}
+}
+
+/*
+ * The gate is open. Somebody who waits for the lock of a page has it in hand. Were it
+ * unlocked as it is, he would write to a part of it, and the rest would be old content that
+ * is written back, too. So its new content is read first; the end of the read unlocks it.
+ * Who has it in a pipe waits for the lock.
+ */
+static void read_frozen(struct repl_set *rs, struct address_space *mapping)
+{
+	struct xarray *left = &rs->cache_left;
+	struct folio *folio;
+	unsigned long index;
+
+	xa_for_each_marked(left, index, folio, FROZEN) {
+		xa_clear_mark(left, index, FROZEN);
+		folio_clear_uptodate(folio);
+		mapping->a_ops->read_folio(NULL, folio);
+		unnote(left, index, folio);
 		cond_resched();
 	}
 }
@@ -752,6 +796,7 @@ void repl_cache_end(struct repl_cache_drop *drop, bool moved)
 		return;
 	}
 	if (moved) {
+		read_frozen(rs, compat_bdev_mapping(md_bdev(rs->md)));
 		end_left(rs);
 		invalidate_bdev(md_bdev(rs->md));	/* pages without content */
 	} else {

@@ -147,6 +147,25 @@ fails "nothing has been written back" is_written_back
 is "$(status_field view 5)" 0/16384 "active has none of it"
 is "$(dd if=$view bs=1M count=1 status=none | tr -d '\042' | wc -c)" 0 "nor has the cache"
 
+diag "a part of a page, whose writer waits while the checkpoint is made"
+fill $ingress 0x33 0 1M
+dd if=/dev/zero of=$view bs=64k count=16 conv=notrunc status=none
+dmsetup suspend meta
+bios_begin
+dmsetup message view 0 checkpoint &
+message=$!
+ok "the gates are closed" wait_for 20 sent meta
+dd if=/dev/zero of=$view bs=512 count=1 seek=1 conv=notrunc status=none &
+writer=$!
+ok "the writer waits for its page" wait_for 20 in_kernel $writer folio_wait_bit
+dmsetup resume meta
+ends "checkpoint" 20 $message
+ends "the write" 20 $writer
+sync $view
+is "$(dd if=$view bs=4k count=1 iflag=direct status=none | tr -d '\0' | wc -c)" 3584 \
+	"the rest of the page is the primary's"
+is "$(dd if=$view bs=1M count=1 status=none | tr -d '\063' | wc -c)" 512 "so is the cache's"
+
 diag "writeback that waits at the gate is from before the checkpoint"
 fill $ingress 0x55 0 1M
 dd if=/dev/zero of=$view bs=64k count=4 seek=2 conv=notrunc status=none
