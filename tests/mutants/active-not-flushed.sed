@@ -2,4 +2,4 @@
 # file: commit.c
 #
 # Chunks are recorded as active's, and a FLUSH acknowledged, while they are in its cache.
-s/int r = blkdev_issue_flush(rs->bdev\[REPL_ACTIVE\]);/int r = 0;/
+s/int r = repl_flush_dev(rs, REPL_ACTIVE);/int r = 0;/

@@ -2,4 +2,4 @@
 # file: checkpoint.c
 #
 # A checkpoint shows what is in the secondary's cache.
-s/int r = blkdev_issue_flush(rs->bdev\[REPL_SECONDARY\]);/int r = 0;/
+s/r = repl_flush_dev(rs, REPL_SECONDARY);/r = 0;/

@@ -2,4 +2,4 @@
 # file: merge.c
 #
 # The merge is recorded as done while chunks are in the secondary's cache.
-s/if (!failed && blkdev_issue_flush(rs->bdev\[REPL_SECONDARY\]))/if (false)/
+s/if (!failed && repl_flush_dev(rs, REPL_SECONDARY))/if (false)/

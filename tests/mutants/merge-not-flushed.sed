@@ -2,4 +2,4 @@
 # file: commit.c
 #
 # Chunks are recorded as merged while they are in the secondary's cache.
-s/r = blkdev_issue_flush(rs->bdev\[REPL_SECONDARY\]);/r = 0;/
+s/r = repl_flush_dev(rs, REPL_SECONDARY);/r = 0;/
