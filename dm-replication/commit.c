@@ -449,10 +449,11 @@ static void commit_work(struct work_struct *work)
 
 	if (!list_empty(&saved))
 		commit_saved(commit, &saved);
-	if (progress || !list_empty(&flushes))
-		commit_flushes(commit, &flushes, flush);
+	/* First: what a merge has lost is known before its bits are cleared. */
 	if (!suspended)
 		commit_error(commit);
+	if (progress || !list_empty(&flushes))
+		commit_flushes(commit, &flushes, flush);
 }
 
 /*
@@ -651,9 +652,9 @@ static void sync_work(struct work_struct *work)
 	struct call *call = container_of(work, struct call, work);
 	struct repl_commit *commit = call->commit;
 
-	call->r = 0;
 	retry_record(commit);
-	if (commit->state.stage != REPL_NONE && commit->state.stage != REPL_DONE)
+	call->r = commit_error(commit);
+	if (!call->r && commit->state.stage != REPL_NONE && commit->state.stage != REPL_DONE)
 		call->r = commit_maps(commit, false);
 	if (!call->r)
 		call->r = commit_error(commit);

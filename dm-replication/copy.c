@@ -13,7 +13,7 @@
  * that the set has to spare.
  *
  * What an io has copied is a job. It begins with one copy, which carries it, and
- * takes more if it is long and nobody waits for them; each copies a part, then the
+ * takes more if it is long and nobody of its lane waits for them; each copies a part, then the
  * next. All but a job's start is done by one work, that of its lane, so it needs no lock.
  *
  * Each lane (struct repl_lane) has copies while it needs them, but leaves some for the
@@ -54,7 +54,7 @@
  */
 #define PROBE_SECTORS		(SZ_2M >> SECTOR_SHIFT)
 
-/* How long a change of stage or epoch waits for what is read in pieces. */
+/* How long a change of stage or epoch waits for blocks that cannot be read. */
 #define REPL_PIECES_TIME	(5 * HZ)
 
 /* Copies of one job at once. */
@@ -67,7 +67,7 @@
 enum repl_trial {
 	REPL_READ,			/* the piece, for the first time */
 	REPL_PROBE_BEHIND,		/* it failed: another block, is the device there? */
-	REPL_PROBE_BEFORE,		/* that was read: one at the other side */
+	REPL_PROBE_BEFORE,		/* that was read: one at the other side; or the only one */
 	REPL_READ_AGAIN,		/* the device is there: the piece once more */
 };
 
@@ -100,7 +100,6 @@ struct repl_copy {
 	unsigned int nr_pages;		/* it has: its own, then borrowed ones */
 	bool zeroes;			/* it is written by telling the device so */
 	bool in_pieces;			/* it could not be read as a whole; the piece: */
-	unsigned long pieces_until;	/* jiffies */
 	unsigned int piece;		/* where, in the part */
 	unsigned int piece_sectors;
 	enum repl_trial trial;		/* of the piece */
@@ -505,7 +504,9 @@ static sector_t probe_distance(struct repl_copy *copy)
 {
 	unsigned int stripe = bdev_io_opt(copy->rs->bdev[copy->from]) >> SECTOR_SHIFT;
 
-	return stripe ? roundup(PROBE_SECTORS, stripe) : PROBE_SECTORS;
+	if (!stripe || stripe % PIECE_SECTORS)
+		return PROBE_SECTORS;
+	return roundup(PROBE_SECTORS, stripe);
 }
 
 /*
@@ -557,17 +558,6 @@ static bool lose_piece(struct repl_copy *copy)
 }
 
 /*
- * A disk may take seconds for each bad block, and a checkpoint or a failover waits for the
- * io whose gate it has closed.
- */
-static bool takes_too_long(struct repl_copy *copy)
-{
-	struct repl_gate *gate = copy->job->io->gate;
-
-	return gate && READ_ONCE(gate->closed) && time_after(jiffies, copy->pieces_until);
-}
-
-/*
  * A read of a part, or of a piece of it, has failed. Ever smaller pieces are tried, down
  * to the device's blocks. Returns true if the piece is lost; if not either something is
  * being read, or @error says why the job fails.
@@ -583,12 +573,12 @@ static bool piece_failed(struct repl_copy *copy, unsigned int block, blk_status_
 
 	if (copy->job->to == REPL_SECONDARY || (why != BLK_STS_IOERR && !is_bad_medium(why)))
 		return false;
-	if (copy->in_pieces && takes_too_long(copy))
+	/* A disk may take seconds for each, and a checkpoint or a failover waits. */
+	if (repl_gate_presses(copy->rs, REPL_PIECES_TIME))
 		return false;
 	*error = BLK_STS_OK;
 	if (!copy->in_pieces) {
 		copy->in_pieces = true;
-		copy->pieces_until = jiffies + REPL_PIECES_TIME;
 		copy->piece = 0;
 		read_next_piece(copy, block);
 	} else if (copy->piece_sectors > block) {

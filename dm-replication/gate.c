@@ -57,7 +57,8 @@ static int gate_close(struct repl_gate *gate, bool killable)
 {
 	int r = 0;
 
-	WRITE_ONCE(gate->closed, true);
+	gate->closed_at = jiffies;
+	smp_store_release(&gate->closed, true);	/* pairs with closed_since() */
 	/*
 	 * After this every exit either is over, so that its count is seen
 	 * below, or sees the gate closed, and wakes us.
@@ -69,6 +70,26 @@ static int gate_close(struct repl_gate *gate, bool killable)
 		wait_event(gate->drained, !inflight(gate));
 	smp_mb();	/* what was done inside happened before what follows */
 	return r;
+}
+
+static bool closed_since(struct repl_gate *gate, unsigned long time)
+{
+	/* Pairs with gate_close() */
+	return smp_load_acquire(&gate->closed) && time_after(jiffies, gate->closed_at + time);
+}
+
+/**
+ * repl_gate_presses - has a change waited long for what is inside a gate?
+ * @rs: the set
+ * @time: jiffies
+ *
+ * Either gate: what is inside one may wait for what is inside the other.
+ *
+ * Context: any.
+ */
+bool repl_gate_presses(struct repl_set *rs, unsigned long time)
+{
+	return closed_since(&rs->ingress_gate, time) || closed_since(&rs->view_gate, time);
 }
 
 static void gate_open(struct repl_lane *lane)

@@ -203,7 +203,7 @@ int repl_failover(struct repl_set *rs)
 	lockdep_assert_held(&rs->admin);
 	WRITE_ONCE(rs->fenced, true);
 	if (rs->stage == REPL_FAILOVER_FAILED)
-		errors = repl_clear_errors(rs);
+		errors = repl_retry_errors(rs);
 	r = repl_commit_failover(rs) ?: repl_quiesce_killable(rs);
 	if (r) {
 		repl_restore_errors(rs, errors);
@@ -213,8 +213,6 @@ int repl_failover(struct repl_set *rs)
 		atomic_andnot(BIT(REPL_CHECKPOINT_HELD), &rs->errors);
 		WRITE_ONCE(merge->total, atomic64_read(&rs->nr_held));
 	}
-	/* What is lost is not merged by a retry either. */
-	repl_restore_errors(rs, errors & BIT(REPL_MERGE_LOST));
 	merge->next = 0;
 	merge->commit_at = jiffies + REPL_MERGE_COMMIT;
 	merge->failed = false;

@@ -48,7 +48,7 @@ enum repl_error {
 	REPL_ACTIVE_NOSPC = 10,
 	REPL_SECONDARY_NOSPC = 11,
 	REPL_MERGE_NOSPC = 12,		/* as REPL_MERGE_IO: the secondary has no space left */
-	REPL_MERGE_LOST = 13,		/* merged, but for sectors that nobody could read */
+	REPL_MERGE_LOST = 13,		/* the secondary lacks, or may lack, a part of the merge */
 	REPL_CHECKPOINT_HELD = 14,	/* refused; never recorded: it is over with the view */
 	REPL_NR_ERRORS
 };

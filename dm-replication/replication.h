@@ -80,6 +80,7 @@ enum repl_dev {
 struct repl_gate {
 	int __percpu *inflight;
 	bool closed;			/* written under repl_set.admin */
+	unsigned long closed_at;	/* jiffies; the same, before closed */
 	wait_queue_head_t drained;
 	struct list_head held;		/* wait_lock; ios by wait, that came meanwhile */
 };
@@ -377,6 +378,7 @@ void repl_error_reply(unsigned int errors, enum repl_error latest, char *result,
 enum repl_error repl_error(struct repl_set *rs);
 enum repl_error repl_error_to_record(struct repl_set *rs);
 unsigned int repl_clear_errors(struct repl_set *rs);
+unsigned int repl_retry_errors(struct repl_set *rs);
 void repl_restore_errors(struct repl_set *rs, unsigned int errors);
 const char *repl_set_name(struct repl_set *rs);
 void repl_set_stage(struct repl_set *rs, enum repl_stage stage);
@@ -399,6 +401,7 @@ int repl_quiesce_ingress(struct repl_set *rs);
 void repl_unquiesce_ingress(struct repl_set *rs);
 int repl_quiesce_killable(struct repl_set *rs);
 void repl_unquiesce(struct repl_set *rs);
+bool repl_gate_presses(struct repl_set *rs, unsigned long time);
 
 /* chunk-map.c */
 int repl_map_create(struct repl_set *rs);

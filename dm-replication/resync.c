@@ -164,7 +164,9 @@ static void region_done(struct repl_resync_slot *slot, enum repl_copied outcome,
 	bool abandoned = slot->abandoned;
 	struct repl_pair *p = slot->to->p;
 
-	if (outcome != REPL_REPLICA_FAILED) {
+	/* A discard that is done again as a copy has failed somehow. */
+	if (outcome != REPL_REPLICA_FAILED &&
+	    !(outcome == REPL_COPY_AGAIN && slot->discard)) {
 		repl_replica_took(slot->to, slot->start);
 		if (!abandoned)
 			p->trial -= p->trial > 0;

@@ -189,14 +189,21 @@ enum repl_error repl_error(struct repl_set *rs)
 }
 
 /**
- * repl_error_to_record - the worst error that stands, of those that a removal does not end
+ * repl_error_to_record - the error that the metadata device is to have
  * @rs: the set
+ *
+ * The worst of those that a removal does not end. But merge-lost before all: that a merge
+ * has failed is said by the stage, too, and that data is lost by this alone.
  *
  * Context: any.
  */
 enum repl_error repl_error_to_record(struct repl_set *rs)
 {
-	return repl_worst_error(atomic_read(&rs->errors) & ~BIT(REPL_CHECKPOINT_HELD));
+	unsigned int errors = atomic_read(&rs->errors);
+
+	if (errors & BIT(REPL_MERGE_LOST))
+		return REPL_MERGE_LOST;
+	return repl_worst_error(errors & ~BIT(REPL_CHECKPOINT_HELD));
 }
 
 /**
@@ -215,6 +222,23 @@ unsigned int repl_clear_errors(struct repl_set *rs)
 }
 
 /**
+ * repl_retry_errors - clear the errors that a retry of a failover may end
+ * @rs: the set
+ *
+ * What is lost stays so: a retry does not merge it either.
+ *
+ * Return: the errors that were cleared, a bit each, for repl_restore_errors().
+ *
+ * Context: any; rs->admin held.
+ */
+unsigned int repl_retry_errors(struct repl_set *rs)
+{
+	const unsigned int lost = BIT(REPL_MERGE_LOST);
+
+	return atomic_fetch_and(lost, &rs->errors) & ~lost;
+}
+
+/**
  * repl_restore_errors - errors stand again, for what cleared them has failed
  * @rs: the set
  * @errors: what repl_clear_errors() returned
@@ -229,8 +253,8 @@ void repl_restore_errors(struct repl_set *rs, unsigned int errors)
 /**
  * repl_fail - record an I/O error
  * @rs: the set
- * @error: which; it stands until a start, a stop, the retry of a failover, or a message
- *	   clears it; a checkpoint clears a lack of space
+ * @error: which; it stands until a start, a stop, the retry of a failover (but for
+ *	   merge-lost), or a message clears it; see also repl_checkpoint_errors()
  *
  * Context: any.
  */

@@ -3,8 +3,9 @@
  * Metadata devices that are out of date. A failover goes on in memory if its metadata
  * device fails, and that device may come back with the stage before it. To believe it
  * would be to merge again, old data over new. So it is remembered, as long as the module
- * is loaded, which set has which stage. A primary that goes on without its metadata device
- * is in stage running here: then that device does not know which regions differ.
+ * is loaded, which set has which stage. A primary is in stage running here if its metadata
+ * device does not know which regions differ: the primary goes on without that device, or
+ * could not tell it of another replica or of another target in between.
  */
 #include <linux/slab.h>
 

@@ -5,16 +5,24 @@
 # device succeeds. So whoever wrote it is told, even if it was the target that flushed.
 . tests/lib.sh
 
-ramdisks 3 16
+ramdisks 4 16
+META=-
 modprobe loop
+# Only a flush writes the cache back.
+echo 360000 > /proc/sys/vm/dirty_writeback_centisecs
 
 # The secondary is a loop device: it takes writes into a page cache, and fails its flush
 # if they cannot be written back; then they are lost.
 setup() {
 	fill /dev/ram2 0x11
+	fill /dev/ram3 0 0 4k
 	dm_linear lower /dev/ram2
 	disk=$(losetup --find --show /dev/mapper/lower)
-	META='' secondary_create view /dev/ram0 /dev/ram1 "$disk" 8
+	create
+}
+
+create() {
+	secondary_create view /dev/ram0 /dev/ram1 "$disk" 8
 	ingress_create in view
 }
 
@@ -58,6 +66,24 @@ is "$(status_field view 9)" merge-lost "and says that something is lost"
 fails "the view's next flush fails" flush /dev/mapper/view
 ok "it is told once" flush /dev/mapper/view
 teardown
+
+diag "it is not forgotten"
+META=/dev/ram3
+setup
+fill /dev/mapper/view 0x33 0 1M
+dm_error_writes lower /dev/ram2
+message view failover
+ok "the merge fails" wait_for 20 stage_is view failover-failed
+dm_linear lower /dev/ram2
+dmsetup remove in
+dmsetup remove view
+create
+is "$(status_field view 9)" merge-lost "a restart finds it"
+message view failover
+ok "the retry ends" wait_for 20 stage_is view "done"
+is "$(status_field view 9)" merge-lost "and does not clear it"
+teardown
+META=-
 
 diag "a flush of the view's own, while the merge is under way"
 setup
