@@ -83,7 +83,7 @@ void new_uuid(const char *mode, char uuid[UUID_BYTES])
 	size_t len;
 
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
-		warning("there is no chance to be had for a UUID");
+		warning("cannot get random bytes for a UUID");
 	len = snprintf(uuid, UUID_BYTES, UUID_PREFIX "%s-", mode);
 	for (i = 0; i < sizeof(random); i++)
 		len += snprintf(uuid + len, UUID_BYTES - len, "%02x", random[i]);
