@@ -3,9 +3,9 @@
  * The metadata device: its format, and its reading and writing through dm-bufio.
  *
  * Block 0 is the superblock, in its first sector, and the list of lost sectors, in the
- * seven others; then come the map sectors, eight to a block. Each sector has a checksum of its own. A block that is
- * torn by a loss of power has some of its sectors from before and some from after,
- * all of them good.
+ * seven others. Then come the map sectors, eight to a block. Each sector has a checksum
+ * of its own. A block that is torn by a loss of power has some of its sectors from before
+ * and some from after, all of them good.
  */
 #include <linux/blkdev.h>
 #include <linux/crc32c.h>
